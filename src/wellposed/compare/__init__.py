@@ -1,0 +1,1 @@
+"""Several methods, several seeds, equal budgets: which is better, and how sure is that?"""

@@ -1,0 +1,1 @@
+"""w0: where the weights start."""

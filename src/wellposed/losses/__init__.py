@@ -1,0 +1,1 @@
+"""Losses per example, shape (batch,): the differentiable surrogate, never the error."""

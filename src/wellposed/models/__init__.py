@@ -1,0 +1,1 @@
+"""f: networks. Every public class here can be named in a recipe."""

@@ -1,0 +1,1 @@
+"""min: torch.optim, and the relaxations around it."""

@@ -1,0 +1,1 @@
+"""The formula: data, model, loss and regularizer, and what is measured on them."""

@@ -1,0 +1,1 @@
+"""R: penalties on the weights, with their proximal maps."""

@@ -1,0 +1,1 @@
+"""Reads run folders, writes self-contained pages; never imports torch."""

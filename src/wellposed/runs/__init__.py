@@ -1,0 +1,1 @@
+"""The run folder: the only place where training, reports and comparisons meet."""

@@ -1,0 +1,1 @@
+"""The loop, as a generator; and `fit`, the loop with our defaults."""
