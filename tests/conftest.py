@@ -1,0 +1,48 @@
+"""What all tests share: hypothesis profiles, and marks that may be required instead of skipped."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Shared machines are slow at random: no deadline, and examples that are the same every time.
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("dev", parent=settings.get_profile("ci"), max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# mark -> (is it possible here?, why not, variable that forbids the skip)
+NEEDS = {
+    "full_data": (
+        "WELLPOSED_DATA" in os.environ,
+        "$WELLPOSED_DATA is not set",
+        "WELLPOSED_REQUIRE_DATA",
+    ),
+    "browser": (
+        shutil.which("chromium") is not None,
+        "chromium is not installed",
+        "WELLPOSED_REQUIRE_BROWSER",
+    ),
+}
+
+
+def pytest_runtest_setup(item):
+    for mark, (possible, reason, _) in NEEDS.items():
+        if item.get_closest_marker(mark) and not possible:
+            pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    for mark, (_, _, required) in NEEDS.items():
+        if report.skipped and item.get_closest_marker(mark) and os.environ.get(required) == "1":
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} was skipped, but ${required} is set"
+    return report
