@@ -5,9 +5,11 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from wellposed.errors import require
+
 
 class Loss(ABC):
-    """The differentiable surrogate that training minimises, one value per example.
+    """The differentiable surrogate that training minimizes, one value per example.
 
     A subclass is a frozen dataclass whose fields are its parameters. The error (top-1, top-k) is
     another thing: see `wellposed.problem.top_k_error`.
@@ -15,6 +17,20 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(
-        self, outputs: Float[Tensor, "batch outputs"], targets: Shaped[Tensor, "batch *target"]
+        self, outputs: Float[Tensor, "batch outputs"], targets: Shaped[Tensor, "batch ..."]
     ) -> Float[Tensor, " batch"]:
         """Value per example, not averaged."""
+
+
+def in_float32(outputs: Tensor) -> Tensor:
+    """The outputs in at least float32: 8 bits of mantissa are too few for a loss."""
+    return outputs.float() if outputs.element_size() < 4 else outputs
+
+
+def require_classes(targets: Tensor, loss: str) -> None:
+    """Refuse targets that are not class numbers, shape (batch,) and of an integer type."""
+    require(
+        targets.dim() == 1 and not targets.is_floating_point() and not targets.is_complex(),
+        f"{loss} needs targets that are class numbers (integers, shape (batch,)), "
+        f"got {targets.dtype} of shape {tuple(targets.shape)}",
+    )

@@ -1,0 +1,83 @@
+"""The problem: one small object that says the formula."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from wellposed.errors import require
+from wellposed.regularizers import Point, Regularizer
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The parts of the objective on one batch, for loops that also want the error or the loss.
+
+    Args:
+        outputs: f(x; w), shape (batch, ...).
+        losses: Value of the loss per example, shape (batch,).
+        penalty: R(w), shape (); 0 without a regularizer.
+    """
+
+    outputs: Tensor
+    losses: Float[Tensor, " batch"]
+    penalty: Float[Tensor, ""]
+
+    @property
+    def objective(self) -> Float[Tensor, ""]:
+        """Mean loss + penalty, shape (): what is differentiated."""
+        return self.losses.mean() + self.penalty
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Problem:
+    r"""What is to be minimized, over the weights w of the model.
+
+    $$\min_w\; \mathbb{E}_{(x, y) \sim \text{data}}\; \ell(f(x; w), y) + R(w)$$
+
+    Training, audit and comparison all take this object; none of them is needed to use it.
+    Evaluating the objective and its gradient on a batch is one gradient evaluation per example.
+
+    Args:
+        data: Where examples come from, a `wellposed.data.Dataset`; the objective does not look
+            at it, so any object does for a loop of your own.
+        model: f, from inputs (batch, ...) to outputs (batch, ...).
+        loss: (outputs, targets) -> losses per example, shape (batch,), not averaged: a
+            `wellposed.losses.Loss`, or a torch loss with `reduction="none"`.
+        regularizer: R, or None for 0.
+
+    Raises:
+        ArgumentError: If the loss of a batch is not one value per example.
+    """
+
+    data: Any
+    model: nn.Module
+    loss: Callable[[Tensor, Tensor], Tensor]
+    regularizer: Regularizer | None = None
+
+    def objective(
+        self, inputs: Float[Tensor, "batch ..."], targets: Shaped[Tensor, "batch ..."]
+    ) -> Float[Tensor, ""]:
+        """Mean loss over the batch + R(w), shape (); differentiate this."""
+        return self.parts(inputs, targets).objective
+
+    def parts(
+        self, inputs: Float[Tensor, "batch ..."], targets: Shaped[Tensor, "batch ..."]
+    ) -> Terms:
+        """The parts of the objective on one batch, from one forward pass."""
+        outputs = self.model(inputs)
+        losses = self.loss(outputs, targets)
+        require(
+            losses.shape == inputs.shape[:1],
+            f"a loss gives one value per example, here shape ({len(inputs)},), "
+            f"but got shape {tuple(losses.shape)}; a torch loss needs reduction='none'",
+        )
+        if self.regularizer is None:
+            penalty = losses.new_zeros(())
+        else:
+            penalty = self.regularizer(Point(self.model, inputs, targets))
+        return Terms(outputs, losses, penalty)
