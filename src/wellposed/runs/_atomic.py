@@ -49,22 +49,22 @@ def open_plain(path: Path, limit: int) -> BinaryIO:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     flags |= getattr(os, "O_BINARY", 0)
     try:
-        file = os.fdopen(os.open(path, flags), "rb")
+        descriptor = os.open(path, flags)
     except OSError as error:
         raise explain(path, error, "read") from error
-    facts = os.fstat(file.fileno())
+    facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
-        file.close()
+        os.close(descriptor)
         raise RunFolderError(
             f"{path} is not a plain file, so it was not read; look what put it there"
         )
     if facts.st_size > limit:
-        file.close()
+        os.close(descriptor)
         raise RunFolderError(
             f"{path} has {facts.st_size / 2**20:.0f} MiB where at most {limit / 2**20:g} MiB are "
             "read; it was not written by wellposed, so look what put it there"
         )
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def read_plain(path: Path, limit: int) -> bytes:

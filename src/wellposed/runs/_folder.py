@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, final
 
@@ -47,7 +46,7 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, *, kind: Kind, recipe: str, provenance: dict[str, Any]
+        cls, path: Path | str, *, kind: Kind, recipe: str, provenance: dict[str, Any]
     ) -> "RunFolder":
         """Make a new folder, with the recipe and the provenance in it, and status "running".
 
@@ -88,7 +87,7 @@ class RunFolder:
         return folder
 
     @classmethod
-    def open(cls, path: Path) -> "RunFolder":
+    def open(cls, path: Path | str) -> "RunFolder":
         """Open an existing folder, after checking that it is one that this version understands.
 
         Raises `RunFolderError` if it is missing, no run folder, damaged, or of a newer format.
@@ -247,7 +246,7 @@ class RunFolder:
         return at
 
 
-def fresh_path(parent: Path, name: str) -> Path:
+def fresh_path(parent: Path | str, name: str) -> Path:
     """Make a new empty folder "<parent>/<local time>-<name>", and return its path.
 
     Two processes that ask in the same second get two folders.
@@ -256,23 +255,26 @@ def fresh_path(parent: Path, name: str) -> Path:
         parent: Made if missing.
         name: A word for people; what is unusual in a file name becomes "-".
 
-    Raises:
-        RunFolderError: If it cannot be made.
+    Raises `RunFolderError` if it cannot be made.
     """
     word = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:60].strip("-.") or "run"
     stem = f"{datetime.now().astimezone():%Y-%m-%dT%H-%M-%S}-{word}"
-    for number in count(1):
-        path = Path(parent) / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            if Path(parent).is_dir():
-                continue
-            raise RunFolderError(f"{parent} is a file; choose a folder for the run") from None
-        except OSError as error:
-            raise explain(path, error, "write") from error
-        return path
-    raise AssertionError("count() does not end")
+    path, number = Path(parent) / stem, 1
+    while not _make(path):
+        number += 1
+        path = Path(parent) / f"{stem}-{number}"
+    return path
+
+
+def _make(path: Path) -> bool:
+    """Make a new folder; False if something of that name exists."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise explain(path, error, "write") from error
+    return True
 
 
 def _fault(info: Any) -> str:
@@ -285,8 +287,8 @@ def _fault(info: Any) -> str:
             f"{FORMAT}, so upgrade: pip install --upgrade wellposed"
         )
     right = {
-        "kind": info.get("kind") in {"run", "race"},
-        "status": info.get("status") in set(Status),
+        "kind": info.get("kind") in ("run", "race"),
+        "status": info.get("status") in list(Status),
         "created": isinstance(info.get("created"), str),
         "wellposed": isinstance(info.get("wellposed"), str),
         "recipe_sha256": isinstance(info.get("recipe_sha256"), str),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, final
@@ -45,7 +46,8 @@ class Log:
                 try:
                     _write_all(file, line)
                 except OSError:
-                    file.truncate(end)
+                    with suppress(OSError):  # the next append cuts it off otherwise
+                        file.truncate(end)
                     raise
         except OSError as error:
             raise explain(self.path, error, "write") from error
