@@ -1,0 +1,133 @@
+"""Number format and memory layout of the forward and backward pass."""
+
+import copy
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from wellposed.problem import Problem
+from wellposed.train._rng import rng_state, set_rng_state
+from wellposed.train._steps import steps
+
+_ROUNDS = 5
+_SECONDS = 3.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How numbers are stored and multiplied while training; the weights stay in float32.
+
+    Args:
+        dtype: "float32", or "bf16": products and convolutions in bfloat16 under autocast, and the
+            inputs of a set in memory stored in bfloat16 once.
+        memory_format: "contiguous" (NCHW), or "channels_last" (NHWC) for images.
+    """
+
+    dtype: Literal["float32", "bf16"] = "float32"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        """The context for each evaluation of the objective; it can be entered again and again."""
+        if self.dtype == "float32":
+            return nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """How `wellposed.data.Batches` shall store the inputs."""
+        channels_last = self.memory_format == "channels_last"
+        return {
+            "dtype": torch.bfloat16 if self.dtype == "bf16" else None,
+            "memory_format": torch.channels_last if channels_last else None,
+        }
+
+    def place(self, model: nn.Module, device: torch.device) -> None:
+        """Move the weights to the device, and filters into the memory layout, in place."""
+        if self.memory_format == "channels_last":
+            model.to(device=device, memory_format=torch.channels_last)
+        else:
+            model.to(device=device)
+
+
+@torch.enable_grad()
+def fastest_precision(
+    problem: Problem, batch: tuple[Tensor, Tensor], device: torch.device
+) -> tuple[Precision, dict[str, float]]:
+    """Time a few steps of each precision and layout on a copy of the model, and take the fastest.
+
+    Each candidate takes steps of SGD on the same batch, in turn, at most five rounds or three
+    seconds; the shortest step counts, since what disturbs a measurement only lengthens it. Model,
+    optimizer and random numbers are afterwards what they were, bit by bit.
+
+    Args:
+        problem: Its model is copied.
+        batch: Inputs (float32, contiguous) and targets of a typical batch.
+        device: Where to compute.
+
+    Returns:
+        The fastest, and the seconds per step of each, by name ("bf16, channels_last").
+    """
+    before = rng_state(device)
+    candidates = [_Candidate(p, problem, batch, device) for p in _candidates(problem.model, batch)]
+    stop = time.perf_counter() + _SECONDS
+    for number in range(1 + _ROUNDS):
+        for candidate in candidates:
+            candidate.run()
+        if number and time.perf_counter() > stop:
+            break
+    set_rng_state(before, device)
+    seconds = {str(c): min(c.seconds[1:]) for c in candidates}
+    return min(candidates, key=lambda c: seconds[str(c)]).precision, seconds
+
+
+def _candidates(model: nn.Module, batch: tuple[Tensor, Tensor]) -> list[Precision]:
+    """What could be faster: a layout matters only for filters over images."""
+    images = batch[0].dim() == 4 and any(p.dim() == 4 for p in model.parameters())
+    layouts: tuple[Any, ...] = ("contiguous", "channels_last") if images else ("contiguous",)
+    dtypes: tuple[Any, ...] = ("float32", "bf16")
+    return [Precision(dtype, layout) for dtype, layout in product(dtypes, layouts)]
+
+
+class _Candidate:
+    """A copy of the model in one precision, and the seconds its steps took."""
+
+    def __init__(
+        self,
+        precision: Precision,
+        problem: Problem,
+        batch: tuple[Tensor, Tensor],
+        device: torch.device,
+    ) -> None:
+        model = copy.deepcopy(problem.model)
+        precision.place(model, device)
+        model.train()
+        how = {key: value for key, value in precision.inputs.items() if value is not None}
+        inputs, targets = batch[0].to(device).to(**how), batch[1].to(device)
+        self.precision = precision
+        self.device = device
+        self.seconds: list[float] = []
+        self._steps = steps(
+            replace(problem, model=model),
+            SGD(model.parameters(), lr=0.0, fused=True),
+            iter(lambda: (inputs, targets), None),
+            autocast=precision.autocast(device),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.precision.dtype}, {self.precision.memory_format}"
+
+    def run(self) -> None:
+        """Take one step, to its end on the device, and note its time."""
+        start = time.perf_counter()
+        step = next(self._steps)
+        step.objective.item()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.seconds.append(time.perf_counter() - start)
