@@ -1,0 +1,81 @@
+"""The commands, under one name. No command imports torch before it runs."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import wellposed
+from wellposed.cli._cite import cite
+from wellposed.cli._data import data
+from wellposed.cli._evaluate import evaluate
+from wellposed.cli._list import show_list
+from wellposed.cli._predict import predict
+from wellposed.cli._recipe import recipe
+from wellposed.cli._report import report
+from wellposed.cli._resume import resume
+from wellposed.cli._train import train
+
+HELP = """Train deep networks as well-posed numerical problems, and see the evidence.
+
+\b
+  min_w  E_{x ~ data} loss(model(x; w), y) + regularizer(w)
+
+Everything a run depends on is in a recipe, a TOML file; everything it finds is in a run folder.
+
+\b
+Examples:
+  wellposed train                        four methods, three seeds, real digits; about a minute
+  wellposed recipe main > mine.toml      the recipe behind it, to edit
+  wellposed train mine.toml --set optimizer.lr=0.1 --out runs/mine
+  wellposed resume runs/mine             go on after Ctrl-C or a crash, to the same bits
+  wellposed predict RUN digit.png        what the trained network says about a picture
+  wellposed list optimizers              what a recipe can name
+
+\b
+Exit codes:
+  0    done
+  1    done, but a goal that the recipe states was not met
+  2    bad input; one sentence says what was found and what to try
+  70   a fault of wellposed itself; the message names a file with the details
+  130  interrupted by Ctrl-C (143: by SIGTERM); `wellposed resume RUN` goes on
+  141  whoever read the output closed it
+
+Environment: WELLPOSED_DATA names a folder of datasets, WELLPOSED_OFFLINE=1 forbids downloads,
+NO_COLOR=1 switches colors off.
+"""
+
+app = typer.Typer(
+    name="wellposed",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command("train")(train)
+app.command("resume")(resume)
+app.command("evaluate")(evaluate)
+app.command("predict")(predict)
+app.command("report")(report)
+app.command("recipe")(recipe)
+app.add_typer(data, name="data")
+app.command("list")(show_list)
+app.command("cite")(cite)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"wellposed {wellposed.__version__}, Python {sys.version.split()[0]}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options before the command."""

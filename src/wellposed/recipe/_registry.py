@@ -1,0 +1,59 @@
+"""Which package a table of the recipe names things from."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from wellposed import data, init, losses, models, optim, regularizers
+from wellposed.errors import RecipeError, UnknownNameError, WellposedError
+from wellposed.recipe._lookup import fold, imported, public
+from wellposed.recipe._origin import Origin, Path
+
+_KINDS: dict[str, tuple[tuple[ModuleType, type], ...]] = {
+    "data": ((data, data.Source),),
+    "augment": ((data, data.Augmentation),),
+    "model": ((models, nn.Module),),
+    "init": ((init, init.Initializer),),
+    "loss": ((losses, losses.Loss),),
+    "regularizer": ((regularizers, regularizers.Regularizer),),
+    "optimizer": ((optim, Optimizer),),
+    "schedule": ((optim, optim.Schedule), (optim, LRScheduler)),
+}
+# Reached in another way: as package.module:function, by several tables, by [[schedule]] itself.
+_INSIDE = frozenset({data.UserSource, regularizers.Sum, optim.GroupScheduler})
+_WORDS = {"data": "dataset", "augment": "augmentation", "init": "initializer"}
+
+TABLES = tuple(_KINDS)
+
+
+def registry(table: str) -> dict[str, type]:
+    """All classes that a table of the recipe can name, by their recipe names.
+
+    Args:
+        table: "data", "augment", "model", "init", "loss", "regularizer", "optimizer", "schedule".
+    """
+    found: dict[str, type] = {}
+    for package, kind in _KINDS[table]:
+        found |= public(package, kind)
+    return {name: made for name, made in found.items() if made not in _INSIDE}
+
+
+def named(table: str, name: str, origin: Origin, path: Path) -> Callable[..., Any]:
+    """The class of that name, or the user's object `package.module:factory`.
+
+    Raises:
+        RecipeError: If there is none; with the place of the name.
+    """
+    try:
+        if ":" in name:
+            return imported(name)
+        known = registry(table)
+        if fold(name) not in known:
+            raise UnknownNameError(_WORDS.get(table, table), name, known)
+        return known[fold(name)]
+    except WellposedError as error:
+        raise RecipeError(f"{origin.at((*path, 'name'))}: {error}") from error

@@ -1,0 +1,78 @@
+"""Datasets by name, apart from a recipe: for looking at them, and for measuring on others."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wellposed.data import Dataset, Examples, Places, Source, load
+from wellposed.errors import DataError, require
+from wellposed.recipe._check import source_of
+from wellposed.recipe._recipe import Recipe
+from wellposed.recipe._restore import Restored
+
+
+def source(name: str, settings: Iterable[str] = ()) -> Source:
+    """The source of that name, with `key=value` arguments.
+
+    Raises:
+        RecipeError: If there is no such source, or it takes no such arguments.
+    """
+    tables: dict[str, Any] = {"data": {"name": name}, "model": "linear", "optimizer": "sgd"}
+    recipe = Recipe.from_tables(tables).override([f"data.{setting}" for setting in settings])
+    found: Source = source_of(recipe)()
+    return found
+
+
+def other_data(restored: Restored, name: str, *, data_dir: str | Path | None = None) -> Dataset:
+    """Data that a network was not trained on, standardized as its own were.
+
+    Args:
+        restored: The network.
+        name: A dataset's name, a folder of images, or an .npz file.
+        data_dir: Where to look for the data first.
+
+    Raises:
+        DataError: If its classes or its inputs are not those of the network.
+    """
+    found = load(
+        _source(restored, name), validation=0, test=0, standardize=False, places=Places(data_dir)
+    )
+    if found.classes != restored.classes:
+        raise DataError(
+            f"{name} has the classes {_some(found.classes)}, the network knows "
+            f"{_some(restored.classes)}; they must be the same, in the same order"
+        )
+    if found.shape != restored.shape:
+        raise DataError(
+            f"{name} has inputs of shape {found.shape}, the network takes {restored.shape}"
+        )
+    return replace(
+        found,
+        standardization=restored.standardization,
+        **{part: _standardized(restored, examples) for part, examples in found.parts.items()},
+    )
+
+
+def _source(restored: Restored, name: str) -> Source:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        shape = restored.shape
+        require(
+            len(shape) == 3 and shape[1] == shape[2],
+            f"the network takes inputs of shape {shape}, but a folder of images gives square ones",
+        )
+        size = [f"path={str(path)!r}", f"size={shape[1]}", f"channels={shape[0]}"]
+        return source("imagefolder", size)
+    if path.suffix == ".npz":
+        return source("npz", [f"path={str(path)!r}"])
+    return source(name)
+
+
+def _standardized(restored: Restored, examples: Examples) -> Examples:
+    return Examples(restored.standardization.apply(examples.inputs), examples.targets)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:12])
+    return shown + (f", ... ({len(names)})" if len(names) > 12 else "")

@@ -1,0 +1,74 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wellposed.recipe._origin import Origin, dotted, locate
+
+TEXT = '''# comment = 1
+seed = 3   # [not] a table
+[data]
+name = "digits"
+"quoted key" = [1, # in a list
+  2, "]"]
+text = """
+[no]
+table = 1
+"""
+raw = \'\'\'
+x = "\'\'\'
+after = 1
+[[schedule]]
+name = "cosine"
+[[schedule]]
+name = "linear"
+[schedule.inner]
+deep = {a = {b = 1}, c = 2}
+[compare.methods.sgd]
+optimizer.lr = 0.1
+'''
+
+
+def test_each_key_has_its_line():
+    origin = locate(TEXT, "r.toml")
+    lines = {dotted(path): int(at.rpartition(":")[2]) for path, at in origin.places.items()}
+    assert lines == {
+        "seed": 2,
+        "data": 3,
+        "data.name": 4,
+        "data.quoted key": 5,
+        "data.text": 7,
+        "data.raw": 11,
+        "data.after": 13,
+        "schedule": 14,
+        "schedule.0": 14,
+        "schedule.0.name": 15,
+        "schedule.1": 16,
+        "schedule.1.name": 17,
+        "schedule.1.inner": 18,
+        "schedule.1.inner.deep": 19,
+        "compare.methods.sgd": 20,
+        "compare.methods.sgd.optimizer": 21,
+        "compare.methods.sgd.optimizer.lr": 21,
+    }
+
+
+def test_an_unknown_place_is_that_of_a_key_inside_or_of_the_table_around():
+    origin = locate(TEXT, "r.toml")
+    assert origin.at(("compare", "methods")) == "r.toml:20"
+    assert origin.at(("schedule", 1, "inner", "deep", "a")) == "r.toml:19"
+    assert origin.at(("optimizer",)) == "r.toml"
+    assert Origin().at(("seed",)) == "recipe"
+
+
+def test_a_replaced_place_forgets_the_keys_inside():
+    origin = locate("[a]\nb = 1\n[c]\nd = 1", "r").replaced({("a",): "--set a=2"})
+    assert origin.at(("a", "b")) == "--set a=2"
+    assert origin.at(("c", "d")) == "r:4"
+
+
+def test_origins_never_make_recipes_differ():
+    assert Origin("a", {("seed",): "a:1"}) == Origin()
+
+
+@given(st.text(alphabet="ab.[]{}=\"'#\n\\ 1,", max_size=60))
+def test_scanning_ends_whatever_the_text(text):
+    assert isinstance(locate(text, "r"), Origin)
