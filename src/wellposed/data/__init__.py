@@ -1,1 +1,36 @@
 """rho_n: where examples come from, and how they are split, standardized and batched."""
+
+from wellposed.data._augmentation import Augmentation as Augmentation
+from wellposed.data._augmentation import Cutout as Cutout
+from wellposed.data._augmentation import Flip as Flip
+from wellposed.data._augmentation import Shift as Shift
+from wellposed.data._base import Downloadable as Downloadable
+from wellposed.data._base import Raw as Raw
+from wellposed.data._base import Source as Source
+from wellposed.data._batches import Batches as Batches
+from wellposed.data._catalogue import PartReport as PartReport
+from wellposed.data._catalogue import SourceReport as SourceReport
+from wellposed.data._catalogue import available as available
+from wellposed.data._catalogue import check as check
+from wellposed.data._catalogue import fetch as fetch
+from wellposed.data._cifar10 import CIFAR10 as CIFAR10
+from wellposed.data._dataset import Dataset as Dataset
+from wellposed.data._digits import Digits as Digits
+from wellposed.data._examples import Examples as Examples
+from wellposed.data._image import read_image as read_image
+from wellposed.data._imagefolder import ImageFolder as ImageFolder
+from wellposed.data._load import load as load
+from wellposed.data._mnist import MNIST as MNIST
+from wellposed.data._mnist import FashionMNIST as FashionMNIST
+from wellposed.data._npz import NPZ as NPZ
+from wellposed.data._places import Places as Places
+from wellposed.data._standardization import Standardization as Standardization
+from wellposed.data._store import Store as Store
+from wellposed.data._toys import XOR as XOR
+from wellposed.data._toys import Circles as Circles
+from wellposed.data._toys import Peaks as Peaks
+from wellposed.data._toys import Spirals as Spirals
+from wellposed.data._toys import SwissRoll as SwissRoll
+from wellposed.data._user import UserSource as UserSource
+from wellposed.data._warp import Elastic as Elastic
+from wellposed.data._warp import Rotation as Rotation
