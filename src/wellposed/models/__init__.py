@@ -6,3 +6,4 @@ from wellposed.models._linear import Linear as Linear
 from wellposed.models._mlp import MLP as MLP
 from wellposed.models._resnet import ResNet as ResNet
 from wellposed.models._small_cnn import SmallCNN as SmallCNN
+from wellposed.models._whitened_cnn import WhitenedCNN as WhitenedCNN
