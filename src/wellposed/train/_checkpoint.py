@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import safetensors
 import safetensors.torch
 
 from wellposed.errors import RunFolderError
@@ -63,7 +62,8 @@ def save_checkpoint(
 
     Raises:
         RunFolderError: If the disk is full or the folder read-only; older checkpoints are intact.
-        ArgumentError: If a state holds what JSON and tensors cannot say.
+
+    Raises `ArgumentError` too, if a state holds what JSON and tensors cannot say.
     """
     final = folder / f"step-{step:08d}"
     temporary = folder / f".writing-{final.name}-{os.getpid()}"
@@ -125,8 +125,9 @@ def _read(path: Path) -> tuple[int, dict[str, Any]]:
     """Step and parts of one checkpoint.
 
     Raises:
-        _DamagedError: If it was cut short.
         RunFolderError: If it was changed, or is of a newer format.
+
+    Raises `_DamagedError` too, if it was cut short.
     """
     advice = f"remove {path} to go on from an older checkpoint"
     facts = _facts(path / "state.json")

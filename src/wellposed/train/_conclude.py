@@ -33,7 +33,7 @@ def conclude(
     cost = _cost(training)
     kind, step = kind_of(training.optimizer, training.average), _keep(training)
     splits = {
-        name: evaluate(model, examples, problem.loss, device=training.device)
+        name: evaluate(model, examples, problem.loss)
         for name, examples in problem.data.parts.items()
     }
     missed = missed_goals(goal, splits)

@@ -69,7 +69,7 @@ def _check_start(model: nn.Module, inputs: tuple[Any, ...]) -> None:
             _require_finite(value, "the inputs of the batch")
 
 
-def _check_output(what: str, module: nn.Module, inputs: Any, output: Any) -> None:
+def _check_output(what: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
     """Raise `_FoundError` if a layer's output is not finite."""
     if isinstance(output, Tensor):
         _require_finite(output, what)

@@ -50,29 +50,28 @@ class Evaluation:
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    examples: Examples,
+    examples: Examples | Batches,
     loss: Callable[[Tensor, Tensor], Tensor],
     *,
     batch_size: int = 1000,
-    device: torch.device | str | None = None,
     autocast: AbstractContextManager[Any] | None = None,
 ) -> Evaluation:
     """Evaluate in eval mode; the model's mode is put back. Cost: one forward pass per example.
 
     Args:
         model: From inputs to outputs of shape (batch, classes).
-        examples: The part of the data.
+        examples: The part of the data; or batches of it, in their order, on the model's device.
         loss: (outputs, targets) -> value per example.
         batch_size: Examples per forward pass; the result depends on it by rounding only.
-        device: Where the model is; None: where its first parameter is.
         autocast: Entered around each forward pass.
     """
-    if device is None:
+    if isinstance(examples, Examples):
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        examples = Batches(examples, batch_size, shuffle=False, device=device)
     losses, wrong, wrong5, found = [], [], [], []
     classes = 0
     with eval_mode(model):
-        for inputs, targets in Batches(examples, batch_size, shuffle=False, device=device).epoch(0):
+        for inputs, targets in examples.epoch(0):
             with autocast or nullcontext():
                 outputs = model(inputs)
                 losses.append(loss(outputs, targets).sum())

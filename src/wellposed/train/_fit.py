@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from wellposed.data import Batches
 from wellposed.errors import Interrupted, NotFiniteError, RunFolderError
+from wellposed.optim import Relaxation
 from wellposed.problem import Problem
 from wellposed.runs import RunFolder, Status
 from wellposed.train._cadence import Cadence
@@ -59,12 +60,11 @@ def fit(
         observers: Told everything as it happens: `Progress`, `TensorBoard`, `MLflow`.
         goal: Upper bounds such as {"test_error": 0.05}; what is missed is in the result.
 
-    Raises:
-        NotFiniteError: If the objective became inf or nan; the model then holds the weights of
-            the last checkpoint. Noticed at the next record; the step named is the true one.
-        Interrupted: After SIGINT or SIGTERM, once the step is finished and a checkpoint written.
-        RunFolderError: If the folder cannot be written, or its checkpoints not be trusted.
-        ArgumentError: If this machine does not have the device, or a goal has no such name.
+    Raises `NotFiniteError` if the objective became inf or nan: noticed at the next record, but the
+    step named is the true one, and the model then holds the weights of the last checkpoint.
+    Raises `Interrupted` after SIGINT or SIGTERM, once the step is finished and a checkpoint
+    written; `RunFolderError` if the folder cannot be written, or its checkpoints not be trusted;
+    `ArgumentError` if this machine does not have the device, or a goal has no such name.
 
     Cost: besides that of `steps`, one forward pass over the validation part per evaluation, and
     one over all parts at the end.
@@ -100,7 +100,8 @@ def _prepare(
     precision = Precision(choices["precision"], choices["memory_format"])
     precision.place(problem.model, device)
     for group in optimizer.param_groups:
-        if group.get("fused", True) is None and group.get("foreach") is None:
+        unchosen = group.get("fused", True) is None and group.get("foreach") is None
+        if unchosen and not isinstance(optimizer, Relaxation):  # relaxations choose by themselves
             group["fused"] = True
     if optimizer.state:
         optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # moves it to the device
@@ -109,7 +110,7 @@ def _prepare(
         plan.batch_size,
         seed=plan.seed,
         augment=plan.augment,
-        device=str(device),
+        device=device,
         **precision.inputs,
     )
     training = Training(problem, optimizer, plan, schedulers, device, precision, batches)
@@ -125,7 +126,7 @@ def _choices(
         return kept
     choices: dict[str, Any] = {"device": str(device), "threads": torch.get_num_threads()}
     if plan.precision == "auto":
-        first = Batches(problem.data.train, plan.batch_size, seed=plan.seed, device=str(device))
+        first = Batches(problem.data.train, plan.batch_size, seed=plan.seed, device=device)
         precision, seconds = fastest_precision(problem, next(iter(first.epoch(0))), device)
         choices["seconds_per_step"] = seconds
     else:

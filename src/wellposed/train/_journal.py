@@ -110,9 +110,7 @@ class Journal:
                 folder.log.sync()
                 folder.clock.sync()
                 best = training.stopping.step
-                save_checkpoint(
-                    folder.checkpoints, training.step, best=best, **training.state()
-                )
+                save_checkpoint(folder.checkpoints, training.step, best=best, **training.state())
                 self._memory = {}
         self._saved_at = training.step
         now = time.monotonic()

@@ -16,10 +16,14 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ArgumentError: If this machine, or this build of torch, does not have it.
     """
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
-        name = next((kind for kind, is_there in there.items() if is_there()), "cpu")
-    if name in there and not there[name]():
+        name = next(kind for kind, is_there in there.items() if is_there)
+    if not there[name]:
         raise ArgumentError(
             f"device {name!r} was asked for, but torch {torch.__version__} sees none on this "
             "machine; try device='auto' or 'cpu'"

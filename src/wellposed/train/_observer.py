@@ -36,14 +36,14 @@ class Observer(Protocol):
     An observer sees; it does not steer. It must not draw random numbers or touch the weights.
     """
 
-    def begin(self, start: Start) -> None:
+    def begin(self, start: Start, /) -> None:
         """Called once, before the first update."""
 
-    def step(self, step: Step) -> None:
+    def step(self, step: Step, /) -> None:
         """Called after each update; must be cheap, and must not wait for the device each time."""
 
-    def record(self, record: Mapping[str, Any]) -> None:
+    def record(self, record: Mapping[str, Any], /) -> None:
         """Called with each record that goes into the log ("train" or "evaluation")."""
 
-    def end(self, outcome: Mapping[str, Any]) -> None:
+    def end(self, outcome: Mapping[str, Any], /) -> None:
         """Called once at the end: {"status", "step"}, and "error" or "splits" and "cost"."""

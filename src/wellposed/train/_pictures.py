@@ -1,6 +1,7 @@
 """Pictures of inputs and of filters, as PNG."""
 
 import io
+import math
 
 import torch
 from jaxtyping import Float
@@ -42,7 +43,7 @@ def first_layer(model: nn.Module, shape: tuple[int, ...]) -> list[bytes]:
     if weights is None:
         return []
     filters = weights.detach().float()[:_LIMIT]
-    if filters.dim() == 2 and is_picture(shape) and filters[0].numel() == shape[0] * shape[1] * shape[2]:
+    if filters.dim() == 2 and is_picture(shape) and filters.shape[1] == math.prod(shape):
         filters = filters.view(-1, *shape)
     if filters.dim() != 4 or not is_picture(tuple(filters.shape[1:])):
         return []

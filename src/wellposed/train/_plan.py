@@ -39,8 +39,7 @@ class Plan:
         deterministic: Refuse operations whose result depends on the order of threads.
         augment: Applied to each training batch, in this order.
 
-    Raises:
-        ArgumentError: If a value is outside its range.
+    Raises `ArgumentError` if a value is outside its range.
     """
 
     epochs: int = 10
@@ -85,19 +84,11 @@ class Plan:
 
 
 def _require_count(name: str, value: object) -> None:
-    """Refuse what is not an integer of at least 1.
-
-    Raises:
-        ArgumentError: If it is not.
-    """
+    """Raise `ArgumentError` for what is not an integer of at least 1."""
     good = isinstance(value, int) and not isinstance(value, bool) and value >= 1
     require(good, f"{name} must be an integer of at least 1, got {value!r}; try 1")
 
 
 def _require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    """Refuse what is not one of the known words.
-
-    Raises:
-        ArgumentError: If it is not.
-    """
+    """Raise `ArgumentError` for what is not one of the known words."""
     require(value in known, f"{name} must be one of {', '.join(known)}, got {value!r}")

@@ -51,9 +51,8 @@ class Precision:
     def place(self, model: nn.Module, device: torch.device) -> None:
         """Move the weights to the device, and filters into the memory layout, in place."""
         if self.memory_format == "channels_last":
-            model.to(device=device, memory_format=torch.channels_last)
-        else:
-            model.to(device=device)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(device)
 
 
 @torch.enable_grad()

@@ -48,8 +48,7 @@ class Result:
 def missed_goals(goal: Mapping[str, float], splits: Mapping[str, Evaluation]) -> tuple[str, ...]:
     """A sentence for each goal, such as {"test_error": 0.05}, that was not met.
 
-    Raises:
-        ArgumentError: If a goal is about a part or a number that there is not.
+    Raises `ArgumentError` if a goal is about a part or a number that there is not.
     """
     values = {
         f"{part}_{what}": getattr(found, what)

@@ -11,10 +11,10 @@ import torch
 
 def rng_state(device: torch.device) -> dict[str, Any]:
     """The states of Python's, NumPy's and torch's global generators, for a checkpoint."""
-    name, keys, *rest = np.random.get_state(legacy=True)
+    numpy: Any = np.random.get_state(legacy=True)  # noqa: NPY002 - a model may draw from it
     state = {
         "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
+        "numpy": (numpy[0], torch.from_numpy(numpy[1].astype(np.int64)), *numpy[2:]),
         "torch": torch.get_rng_state(),
     }
     if device.type == "cuda":
@@ -31,7 +31,7 @@ def set_rng_state(state: dict[str, Any], device: torch.device) -> None:
     """
     random.setstate(state["python"])
     name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(state["torch"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)
@@ -44,7 +44,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed all generators inside the block, and put them back as they were after it."""
     before = rng_state(device)
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
     torch.manual_seed(seed)
     try:
         yield

@@ -39,7 +39,7 @@ class Signals(AbstractContextManager["Signals"]):
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._before.clear()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _: FrameType | None) -> None:
         """Remember the first signal; let the second do what it does by default: end us."""
         if self.received is None:
             self.received = number

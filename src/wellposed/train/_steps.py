@@ -73,7 +73,7 @@ def steps(
     forward = autocast or nullcontext()
     weights = [w for group in optimizer.param_groups for w in group["params"]]
     for index, group in enumerate(_groups(batches, accumulate), start + 1):
-        found = []
+        found: list[Any] = []
 
         def closure(group: list[Batch] = group, found: list[Any] = found) -> Tensor:
             optimizer.zero_grad()
@@ -100,7 +100,7 @@ def _backward(
             objective = terms.objective
         if len(group) > 1:
             objective = objective * (len(targets) / examples)
-        objective.backward()  # type: ignore[no-untyped-call]
+        objective.backward()
         found.append((objective.detach(), terms.penalty.detach(), _wrong(terms.outputs, targets)))
     if len(found) == 1:
         return found[0]

@@ -74,6 +74,8 @@ class Training:
     gradients: int = 0
     examples: int = 0
     _lr: float | Tensor = 0.0
+    _statistics: Batches | None = None  # kept, since on a GPU they hold a copy of the data
+    _validation: Batches | None = None
 
     def __post_init__(self) -> None:
         self.stopping = EarlyStopping(self.plan.patience)
@@ -83,7 +85,7 @@ class Training:
     @property
     def steps_per_epoch(self) -> int:
         """Updates in one pass over the training part."""
-        return -(-self.batches.steps_per_epoch // self.plan.accumulate)
+        return self.plan.steps_per_epoch(len(self.problem.data.train))
 
     @property
     def total_steps(self) -> int:
@@ -144,17 +146,18 @@ class Training:
 
     def statistics_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """At most 64 training batches without augmentation, for batch norm's statistics."""
-        plan, device = self.plan, str(self.device)
-        batches = Batches(self.problem.data.train, plan.batch_size, seed=plan.seed, device=device)
-        yield from islice(batches.epoch(0), _STATISTICS_BATCHES)
+        if self._statistics is None:
+            train, size = self.problem.data.train, self.plan.batch_size
+            self._statistics = Batches(train, size, seed=self.plan.seed, device=self.device)
+        yield from islice(self._statistics.epoch(0), _STATISTICS_BATCHES)
 
     def evaluate(self) -> tuple[Evaluation, bool]:
         """Evaluate on the validation part, in the precision of training; whether it is the best."""
-        data, loss = self.problem.data, self.problem.loss
+        if self._validation is None:
+            part = self.problem.data.validation
+            self._validation = Batches(part, 1000, shuffle=False, device=self.device)
         with self.clock.paused(), self.evaluated() as model:
-            found = evaluate(
-                model, data.validation, loss, device=self.device, autocast=self.autocast
-            )
+            found = evaluate(model, self._validation, self.problem.loss, autocast=self.autocast)
             value = found.loss if self.plan.monitor == "loss" else found.error
             return found, self.stopping.see(value, self.step, model)
 
@@ -180,8 +183,7 @@ class Training:
     def load(self, parts: dict[str, Any], where: str) -> None:
         """Go back to a state; `where` it comes from is said in errors.
 
-        Raises:
-            RunFolderError: If it is the state of another model, optimizer or plan.
+        Raises `RunFolderError` if it is the state of another model, optimizer or plan.
         """
         self._require_same(parts, where)
         self.problem.model.load_state_dict(parts["model"])

@@ -22,8 +22,7 @@ def flatten(tree: Any, name: str = "") -> tuple[Any, dict[str, Tensor]]:
         tree: What `state_dict()` of a module, optimizer or scheduler returns, nested at will.
         name: Put before the names of the tensors.
 
-    Raises:
-        ArgumentError: If the tree holds something else, such as a function.
+    Raises `ArgumentError` if the tree holds something else, such as a function.
     """
     tensors: dict[str, Tensor] = {}
     return _plain(tree, name, tensors), tensors
