@@ -1,0 +1,79 @@
+"""One self-contained HTML page for a run folder or a race folder."""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from wellposed.report._load import load_race, load_run
+from wellposed.report._palette import css_variables
+from wellposed.report._pictures import Album
+from wellposed.report._race import view_race
+from wellposed.report._run import view_run
+from wellposed.report._sentences import moment
+from wellposed.runs import RunFolder
+
+# What HTML cannot hold, and what would turn the direction of text around it.
+_UNFIT = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
+)
+
+
+def render(folder: RunFolder | Path | str) -> Path:
+    """Write report.html into a run or race folder, and return its path.
+
+    The page is one file that needs no network and no script: figures are inline SVG, pictures are
+    in the page. It shows what the folder holds; what is missing or damaged is said in the page.
+    Everything that comes from the folder is escaped.
+
+    Args:
+        folder: A run folder or a race folder, in any state.
+
+    Raises `RunFolderError` if it is no run folder that this version reads, or the page cannot be
+    written.
+    """
+    opened = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
+    opened.write("report.html", page(opened))
+    return opened.path / "report.html"
+
+
+def page(folder: RunFolder) -> str:
+    """The report of a folder as HTML.
+
+    Raises `RunFolderError` if it is no run folder that this version reads.
+    """
+    info = folder.info()
+    view = (
+        view_race(load_race(folder), Album())
+        if info["kind"] == "race"
+        else view_run(load_run(folder), Album())
+    )
+    template = _environment().get_template(f"{info['kind']}.html.jinja")
+    return template.render(view=view, info=info)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    """The templates; everything is escaped, and an unknown name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["moment"] = moment
+    environment.globals["light"] = css_variables("light")
+    environment.globals["dark"] = css_variables("dark")
+    return environment
+
+
+def _clean(value: object) -> object:
+    """A value without the characters that HTML cannot hold; markup stays markup."""
+    if not isinstance(value, str):
+        return value
+    cleaned = _UNFIT.sub("\ufffd", value)
+    return Markup(cleaned) if isinstance(value, Markup) else cleaned
