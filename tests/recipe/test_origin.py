@@ -1,3 +1,4 @@
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +70,22 @@ def test_origins_never_make_recipes_differ():
     assert Origin("a", {("seed",): "a:1"}) == Origin()
 
 
-@given(st.text(alphabet="ab.[]{}=\"'#\n\\ 1,", max_size=60))
-def test_scanning_ends_whatever_the_text(text):
-    assert isinstance(locate(text, "r"), Origin)
+VALUES = st.recursive(
+    st.booleans() | st.integers(0, 9) | st.text("a\"'\\\n#[]{}=, ", max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("xyz"), inner),
+    max_leaves=5,
+)
+TABLES = st.dictionaries(
+    st.sampled_from("abc"),
+    VALUES | st.lists(st.dictionaries(st.sampled_from("xyz"), VALUES), min_size=1, max_size=3),
+)
+
+
+@given(TABLES, st.booleans())
+def test_whatever_the_values_each_key_is_found_on_a_line_that_has_it(tables, multiline):
+    text = tomli_w.dumps(tables, multiline_strings=multiline)
+    lines = text.split("\n")
+    origin = locate(text, "r")
+    for key in tables:
+        line = lines[int(origin.at((key,)).partition(":")[2]) - 1]
+        assert line.startswith((f"{key} =", f"[{key}", f"[[{key}"))

@@ -25,7 +25,7 @@ def applied(*settings):
         ("schedule.0.warmup=0.1", ["schedule", 0], {"name": "cosine", "warmup": 0.1}),
         ("schedule.1.name=linear", ["schedule", 1], {"name": "linear"}),
         ("regularizer.0.name=l2", ["regularizer"], [{"name": "l2"}]),
-        ("compare.methods.sgd.train.ema=0.9", ["compare"], {"methods": {"sgd": {"train": {"ema": 0.9}}}}),
+        ("compare.methods.sgd.lr=1", ["compare"], {"methods": {"sgd": {"lr": 1}}}),
         ("goal={test_error=0.1}", ["goal"], {"test_error": 0.1}),
     ],
 )  # fmt: skip

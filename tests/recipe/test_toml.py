@@ -36,7 +36,7 @@ def test_what_no_recipe_holds_is_one_sentence(text, words):
 
 
 def test_thousands_of_digits_in_a_file_of_long_lines_are_refused():
-    with pytest.raises(RecipeError, match="thousands of digits|64 bits"):
+    with pytest.raises(RecipeError, match=r"thousands of digits|64 bits"):
         parse("a = 0x" + "f" * 4000, "r.toml")
 
 
@@ -50,12 +50,13 @@ def test_a_hostile_dotted_key_takes_no_time():
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused_with_a_sentence(text):
+    fault = ""
     try:
         found = parse(text, "r.toml")
     except RecipeError as error:
-        assert str(error).startswith("r.toml")
-    else:
-        assert isinstance(found, dict)
+        found, fault = {}, str(error)
+    assert isinstance(found, dict)
+    assert not fault or fault.startswith("r.toml")
 
 
 @pytest.mark.parametrize(

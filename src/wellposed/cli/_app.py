@@ -1,6 +1,8 @@
 """The commands, under one name. No command imports torch before it runs."""
 
+import inspect
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -48,21 +50,27 @@ NO_COLOR=1 switches colors off.
 app = typer.Typer(
     name="wellposed",
     help=HELP,
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("train")(train)
-app.command("resume")(resume)
-app.command("evaluate")(evaluate)
-app.command("predict")(predict)
-app.command("report")(report)
-app.command("recipe")(recipe)
+
+
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "train": (train, "Train what a recipe says; without one, run the main job."),
+    "resume": (resume, "Go on with an interrupted run or race."),
+    "evaluate": (evaluate, "Measure a trained network again, or on other data."),
+    "predict": (predict, "Classify pictures with a trained network."),
+    "report": (report, "Write the report of a run or a race again."),
+    "recipe": (recipe, "Print a recipe with comments, to copy and edit."),
+    "list": (show_list, "List what a recipe can name."),
+    "cite": (cite, "Print BibTeX of what a run has used."),
+}
+for _name, (_command, _short) in COMMANDS.items():
+    _text = (inspect.getdoc(_command) or "").replace("\\b", "\b")  # \b keeps line breaks
+    app.command(_name, help=_text, short_help=_short)(_command)
 app.add_typer(data, name="data")
-app.command("list")(show_list)
-app.command("cite")(cite)
 
 
 def _version(value: bool) -> None:
@@ -71,11 +79,14 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback has seen to it
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Options before the command."""
+    """Print the help if there is no command."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -1,18 +1,14 @@
 """`wellposed cite RUN`: BibTeX of what a run has used."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
+from wellposed.cli._base import Json, Run
 from wellposed.cli._output import Output
 
 
 def cite(
-    run: Annotated[Path, typer.Argument(help="Run folder written by `wellposed train`.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    run: Run,
+    as_json: Json = False,
 ) -> None:
-    """Print BibTeX of the methods, models and data that RUN has used, each once.
+    r"""Print BibTeX of the methods, models and data that RUN has used, each once.
 
     \b
     Example:
@@ -23,9 +19,9 @@ def cite(
 
     folder = RunFolder.open(run)
     found = list(citations(Recipe.parse(folder.recipe, str(run / "recipe.toml"))))
-    for part in [folder, *folder.runs()] if folder.kind == "race" else [folder]:
-        if part.has("data.json"):
-            found.append(str(part.read_json("data.json").get("citation", "")))
+    parts = [folder, *folder.runs()]
+    datas = [part.read_json("data.json") for part in parts if part.has("data.json")]
+    found += [str(data.get("citation", "")) for data in datas]
     out = Output(as_json=as_json)
     for text in dict.fromkeys(text for text in found if text):
         out.record({"event": "citation", "bibtex": text})

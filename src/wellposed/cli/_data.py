@@ -5,25 +5,39 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wellposed.cli._base import DataDir, Json
 from wellposed.cli._output import Output
 
 if TYPE_CHECKING:
     from wellposed.data import Dataset, Places, Source
 
-Name = Annotated[str, typer.Argument(help="Name of a dataset; `wellposed data list` shows them.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of a dataset; `wellposed data list` shows them.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="An argument of the dataset, such as path=..."),
 ]
-DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where to look for data first.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
-data = typer.Typer(
-    help="List, fetch, check and show datasets.", no_args_is_help=True, rich_markup_mode=None
-)
+SHOW = """Show parts, classes, range and license of a dataset.
+
+\b
+Examples:
+  wellposed data show digits
+  wellposed data show imagefolder --set path=photos --set size=32
+"""
+
+data = typer.Typer(rich_markup_mode=None)
 
 
-@data.command("list")
+@data.callback(invoke_without_command=True)
+def root(context: typer.Context) -> None:
+    """List, fetch, check and show datasets."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@data.command("list", short_help="List all datasets, and where each lies.")
 def show_list(data_dir: DataDir = None, as_json: Json = False) -> None:
     """List all datasets, and where each would be read from."""
     from wellposed.data import Downloadable, Places
@@ -45,7 +59,7 @@ def show_list(data_dir: DataDir = None, as_json: Json = False) -> None:
     console.table(("name", "what it is", "where"), rows)
 
 
-@data.command("fetch")
+@data.command("fetch", short_help="Download a dataset into the cache.")
 def fetch(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Download a dataset into the cache, unless it is somewhere already, and check it."""
     from wellposed.data import Downloadable
@@ -60,7 +74,7 @@ def fetch(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
     console.line(f"{name} is in {where}")
 
 
-@data.command("check")
+@data.command("check", short_help="Say whether a dataset is sound.")
 def check(
     name: Name, settings: Settings = None, data_dir: DataDir = None, as_json: Json = False
 ) -> None:
@@ -75,17 +89,11 @@ def check(
         console.line(f"  sha256 of {part_name}: {part.sha256}")
 
 
-@data.command("show")
+@data.command("show", help=SHOW, short_help="Show parts, classes and license.")
 def show(
     name: Name, settings: Settings = None, data_dir: DataDir = None, as_json: Json = False
 ) -> None:
-    """Show parts, classes, range and license of a dataset.
-
-    \b
-    Examples:
-      wellposed data show digits
-      wellposed data show imagefolder --set path=photos --set size=32
-    """
+    """Show parts, classes, range and license of a dataset."""
     import torch
 
     found = _load(name, settings, data_dir)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wellposed.cli._base import DataDir, Json, Run
 from wellposed.cli._output import Output
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder written by `wellposed train`.")],
+    run: Run,
     data: Annotated[
         str | None,
         typer.Option(
@@ -21,14 +22,10 @@ def evaluate(
             help="Other data: a dataset's name, a folder of images, or an .npz file.",
         ),
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to look for data first.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per line.")
-    ] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
 ) -> None:
-    """Measure the network of RUN on its own data again, or on other data.
+    r"""Measure the network of RUN on its own data again, or on other data.
 
     Other data are standardized as the network's own were, and must have the same classes and the
     same shape of inputs; images are resized.

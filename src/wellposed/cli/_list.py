@@ -1,45 +1,40 @@
 """`wellposed list KIND`: what a recipe can name."""
 
 import inspect
-from enum import StrEnum
+import re
 from typing import Annotated
 
 import typer
 
+from wellposed.cli._base import Json
 from wellposed.cli._output import Output
+from wellposed.errors import UnknownNameError
 
-
-class Kind(StrEnum):
-    """What can be listed."""
-
-    OPTIMIZERS = "optimizers"
-    MODELS = "models"
-    LOSSES = "losses"
-    REGULARIZERS = "regularizers"
-    DATASETS = "datasets"
-    AUGMENTATIONS = "augmentations"
-    INITIALIZERS = "initializers"
-    SCHEDULES = "schedules"
-    RECIPES = "recipes"
-
-
-_TABLES = {
-    Kind.OPTIMIZERS: "optimizer", Kind.MODELS: "model", Kind.LOSSES: "loss",
-    Kind.REGULARIZERS: "regularizer", Kind.DATASETS: "data", Kind.AUGMENTATIONS: "augment",
-    Kind.INITIALIZERS: "init", Kind.SCHEDULES: "schedule",
-}  # fmt: skip
+TABLES = {
+    "optimizers": "optimizer",
+    "models": "model",
+    "losses": "loss",
+    "regularizers": "regularizer",
+    "datasets": "data",
+    "augmentations": "augment",
+    "initializers": "init",
+    "schedules": "schedule",
+    "recipes": "",
+}
 
 
 def show_list(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(TABLES)}.")],
+    as_json: Json = False,
 ) -> None:
     """List what a recipe can name, one line each.
 
     Besides these, any table takes an object of yours: name = "package.module:factory".
     """
     out = Output(as_json=as_json)
-    rows = _recipes() if kind is Kind.RECIPES else _classes(_TABLES[kind])
+    if kind not in TABLES:
+        raise UnknownNameError("kind", kind, TABLES)
+    rows = _classes(TABLES[kind]) if TABLES[kind] else _recipes()
     for name, about, arguments in rows:
         out.record({"name": name, "about": about, "arguments": arguments})
     out.table(("name", "what it is"), [(name, about) for name, about, _ in rows])
@@ -61,5 +56,10 @@ def _classes(table: str) -> list[tuple[str, str, str]]:
 
 
 def _first_line(made: type) -> str:
-    text = (inspect.getdoc(made) or "").strip().splitlines()
-    return text[0] if text else ""
+    """The first line of the docstring, its formulas readable without TeX."""
+    text = (inspect.getdoc(made) or "").strip().partition("\n")[0]
+    text = text.removeprefix("Implements the ").removeprefix("Implements ")
+    text = re.sub(r"\\t?frac(\w|\{[^}]*\})(\w|\{[^}]*\})", r"\1/\2", text)
+    text = text.replace(r"\leftarrow", "<-").replace(r"\|", "|").replace(r"\,", " ")
+    text = re.sub(r"[${}]|\\(?=[a-z])", "", text)
+    return text[:1].upper() + text[1:]

@@ -6,11 +6,11 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -36,26 +36,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
         found = app(args=arguments, prog_name="wellposed", standalone_mode=False)
-    except Interrupted as error:
-        return _say(str(error), 128 + error.signal)
-    except WellposedError as error:
-        return _say(str(error), BAD_INPUT)
-    except typer.TyperException as error:  # an option or argument that there is not
-        return _say(f"{_lower(error.format_message())}; try `wellposed --help`", BAD_INPUT)
-    except typer.Abort:
-        return _say("stopped before there was anything to resume", CTRL_C)
-    except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):
-            return PIPE_CLOSED
-        return error.code if isinstance(error.code, int) else 0
-    except BrokenPipeError:
-        return PIPE_CLOSED
-    except OSError as error:
-        return _say(_about_file(error), BAD_INPUT)
-    except MemoryError:
-        return _say("the memory is full; try a smaller train.batch_size or model", BAD_INPUT)
-    except Exception:  # noqa: BLE001 - whatever it is, the user gets a sentence
-        return _say(_about_us(), OUR_FAULT)
+    except BaseException as error:
+        for kind, ending in _ENDINGS:
+            if isinstance(error, kind):
+                return ending(error)
+        raise
     if found == CTRL_C:  # typer has caught KeyboardInterrupt
         return _say("stopped before there was anything to resume", CTRL_C)
     return found if isinstance(found, int) else 0
@@ -69,7 +54,8 @@ def _say(sentence: str, code: int) -> int:
 
 def _lower(sentence: str) -> str:
     """The sentence as it goes on after a colon."""
-    return sentence[:1].lower() + sentence[1:].rstrip(".")
+    sentence = sentence.replace("Value error, ", "")
+    return sentence[:1].lower() + sentence[1:].rstrip(".?")
 
 
 def _about_file(error: OSError) -> str:
@@ -77,21 +63,44 @@ def _about_file(error: OSError) -> str:
     return f"the operating system refused{name}: {(error.strerror or str(error)).lower()}"
 
 
-def _about_us() -> str:
+def _about_us(error: Exception) -> str:
     """Keep the traceback in a file, and say where."""
-    kind, value, _ = sys.exc_info()
-    fault = f"{getattr(kind, '__name__', 'error')}: {value}".splitlines()[0][:200]
-    text = f"{datetime.now().astimezone().isoformat()}\n{sys.argv}\n{traceback.format_exc()}"
+    fault = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    trace = "".join(traceback.format_exception(error))
     try:
         handle, path = tempfile.mkstemp(prefix="wellposed-", suffix=".log")
         with os.fdopen(handle, "w") as file:
-            file.write(text)
+            file.write(f"{datetime.now().astimezone().isoformat()}\n{sys.argv}\n{trace}")
     except OSError:
         path = "nowhere, since no temporary file could be written"
     return f"this is a fault of wellposed, not yours: {fault} (details in {path})"
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _left(error: SystemExit) -> int:
+    """The code of a `sys.exit`, which rich turns a closed pipe into."""
+    if isinstance(error.__context__, BrokenPipeError):
+        return PIPE_CLOSED
+    return error.code if isinstance(error.code, int) else 0
+
+
+# How a command can end, the special before the general.
+_ENDINGS: tuple[tuple[type[BaseException], Callable[[Any], int]], ...] = (
+    (Interrupted, lambda error: _say(str(error), 128 + error.signal)),
+    (WellposedError, lambda error: _say(str(error), BAD_INPUT)),
+    (
+        typer.TyperException,  # an option or argument that there is not
+        lambda error: _say(f"{_lower(error.format_message())}; try `wellposed --help`", BAD_INPUT),
+    ),
+    (typer.Abort, lambda _: _say("stopped before there was anything to resume", CTRL_C)),
+    (SystemExit, _left),
+    (BrokenPipeError, lambda _: PIPE_CLOSED),
+    (OSError, lambda error: _say(_about_file(error), BAD_INPUT)),
+    (MemoryError, lambda _: _say("the memory is full; try a smaller batch_size", BAD_INPUT)),
+    (Exception, lambda error: _say(_about_us(error), OUR_FAULT)),
+)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signals want it
     """SIGTERM outside training; inside, `fit` has its own handler."""
     raise SystemExit(128 + number)
 

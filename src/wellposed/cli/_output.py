@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -19,8 +20,7 @@ class Output:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        width = None if sys.stdout.isatty() else 200  # what is piped is never cut or wrapped
-        self.console = Console(width=width, highlight=False, soft_wrap=True)
+        self.console = Console(highlight=False, soft_wrap=True)  # what is piped is never cut
 
     def line(self, text: str = "") -> None:
         """A line for people."""
@@ -31,12 +31,15 @@ class Output:
         """A table for people; columns from number `right` on are numbers."""
         if self.as_json:
             return
+        if not self.console.is_terminal:
+            self.line(_aligned([header, *rows], right))
+            return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, title in enumerate(header):
             numeric = number >= right
             table.add_column(title, justify="right" if numeric else "left", no_wrap=numeric)
         for row in rows:
-            table.add_row(*map(_plain, row))
+            table.add_row(*(escape(_printable(cell)) for cell in row))
         self.console.print(table)
 
     def record(self, value: dict[str, Any]) -> None:
@@ -46,10 +49,23 @@ class Output:
             sys.stdout.flush()
 
 
-def _plain(text: str) -> str:
-    """Text in which no bracket is taken for markup, and nothing controls the terminal."""
-    printable = "".join(c if c.isprintable() else "?" for c in text)
-    return printable.replace("[", r"\[")
+def _aligned(rows: Sequence[Sequence[str]], right: int) -> str:
+    """Rows as lines of equal columns, for files and pipes."""
+    cells = [[_printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if number >= right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _printable(text: str) -> str:
+    """The text without what controls a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _finite(value: Any) -> Any:

@@ -5,21 +5,20 @@ from typing import Annotated
 
 import typer
 
+from wellposed.cli._base import Json, Run
 from wellposed.cli._output import Output
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder written by `wellposed train`.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG or JPEG files.")],
+    run: Run,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="PNG or JPEG files.")],
     invert: Annotated[
         bool,
         typer.Option("--invert", help="Swap dark and light, as for ink on white paper."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per line.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Classify pictures with the network of RUN; prints the label and the most likely classes.
+    r"""Classify pictures with the network of RUN; prints the label and the most likely classes.
 
     Pictures are converted to gray or color and resized as the network's own data are. Datasets
     of handwritten digits have light strokes on black: take --invert for ink on paper.

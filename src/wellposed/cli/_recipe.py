@@ -7,10 +7,13 @@ import typer
 
 def recipe(
     preset: Annotated[
-        str, typer.Argument(help="Name of a preset; `wellposed list recipes` shows them.")
+        str,
+        typer.Argument(
+            metavar="PRESET", help="A preset's name; `wellposed list recipes` shows them."
+        ),
     ] = "default",
 ) -> None:
-    """Print a recipe with comments, to copy and edit.
+    r"""Print a recipe with comments, to copy and edit.
 
     \b
     Examples:

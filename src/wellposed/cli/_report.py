@@ -1,16 +1,12 @@
 """`wellposed report RUN`: write the report of a run or a race again."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
+from wellposed.cli._base import Json, Run
 from wellposed.cli._output import Output
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run folder written by `wellposed train`.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    run: Run,
+    as_json: Json = False,
 ) -> None:
     """Write RUN/report.html from what is in the folder, and print its path.
 

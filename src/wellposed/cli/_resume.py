@@ -1,23 +1,17 @@
 """`wellposed resume RUN`: go on where a run or a race was cut off."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
+from wellposed.cli._base import DataDir, Json, Run
 from wellposed.cli._output import Output
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="Run folder written by `wellposed train`.")],
-    data_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to look for data first.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per line.")
-    ] = False,
+    run: Run,
+    data_dir: DataDir = None,
+    as_json: Json = False,
 ) -> None:
-    """Go on with an interrupted run or race, from its newest checkpoint.
+    r"""Go on with an interrupted run or race, from its newest checkpoint.
 
     The result is that of the uninterrupted run, bit by bit. Of a race, finished runs are kept and
     not repeated.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wellposed.cli._base import DataDir, Json
 from wellposed.cli._output import Output
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ MAIN = "main"
 def train(
     recipe: Annotated[
         str | None,
-        typer.Argument(metavar="[RECIPE]", help="A TOML file, or a preset's name. Default: main."),
+        typer.Argument(metavar="RECIPE", help="A TOML file, or a preset's name. Default: main."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -27,18 +28,14 @@ def train(
         Path | None,
         typer.Option(metavar="DIR", help="Run folder to make. Default: runs/<time>-<recipe>."),
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to look for data first.")
-    ] = None,
+    data_dir: DataDir = None,
     seed: Annotated[
         int | None,
         typer.Option(metavar="N", help="Seed; a race takes N, N+1, ... instead of its own."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per line.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Train what RECIPE says; without one, race four optimizers on handwritten digits.
+    r"""Train what RECIPE says; without one, race four optimizers on handwritten digits.
 
     \b
     Examples:

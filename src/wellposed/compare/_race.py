@@ -51,8 +51,7 @@ def race(
         watchers: Told of the race.
         data_dir: Where to look for the data first.
 
-    Raises:
-        Interrupted: After SIGINT or SIGTERM, with the command that resumes the race.
+    Raises `Interrupted` after SIGINT or SIGTERM, with the command that resumes the race.
     """
     entries = design(recipe)
     for method in recipe.methods:

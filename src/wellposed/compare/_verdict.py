@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any, final
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from wellposed.compare._outcome import Outcome
 from wellposed.stats import mean_interval, paired_difference
@@ -199,7 +199,7 @@ def _pair(a: Standing, b: Standing, level: float, least: float) -> Pair:
 
 
 def _quantile(level: float, n: int) -> float:
-    return float(student.ppf(0.5 + level / 2, n - 1))
+    return float(stdtrit(n - 1, 0.5 + level / 2))
 
 
 def _detectable(couples: Sequence[tuple[Standing, Standing]], level: float, least: float) -> float:
@@ -207,7 +207,7 @@ def _detectable(couples: Sequence[tuple[Standing, Standing]], level: float, leas
     n = len(couples[0][0].errors)
     variances = [np.var(np.subtract(a.errors, b.errors), ddof=1) for a, b in couples]
     spread = math.sqrt(max(float(np.mean(variances)), least**2 / 6) / n)
-    return (_quantile(level, n) + float(student.ppf(POWER, n - 1))) * spread
+    return (_quantile(level, n) + float(stdtrit(n - 1, POWER))) * spread
 
 
 def _sentences(
@@ -226,7 +226,10 @@ def _sentences(
             )
     yield from _ranking(methods, pairs, metric)
     if not equal:
-        yield "The methods did not take equally many gradients, so this is not a comparison at equal cost."
+        yield (
+            "The methods did not take equally many gradients, so this is not a comparison at "
+            "equal cost."
+        )
     if detectable is not None:
         yield (
             f"With {len(seeds)} seeds and the spread seen here, a true difference below about "

@@ -140,7 +140,7 @@ def _is_rest(parameter: inspect.Parameter) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
-    """What checks values of this type; None where the annotation says nothing that can be checked."""
+    """What checks values of this type; None where the annotation says nothing of use."""
     if annotation is inspect.Parameter.empty or isinstance(annotation, str):
         return None
     try:

@@ -55,8 +55,7 @@ def build(
         data_dir: Where to look for the data first.
         data: The dataset, if it is read already: as `dataset` returns it for this recipe.
 
-    Raises:
-        RecipeError: If a name, an argument or a combination is not possible.
+    Raises `RecipeError` if a name, an argument or a combination is not possible.
     """
     parts = check(recipe)
     plan = parts.plan(seed=recipe.seed, augment=tuple(call() for call in parts.augment))
@@ -77,8 +76,7 @@ def build(
 def dataset(recipe: Recipe, *, data_dir: str | Path | None = None) -> Dataset:
     """The data of a recipe, read, split and standardized.
 
-    Raises:
-        RecipeError: If the recipe names no such data.
+    Raises `RecipeError` if the recipe names no such data.
     """
     return _load(check(recipe), recipe.seed, data_dir)
 
@@ -136,8 +134,8 @@ def _prox(call: Call, regularizer: Regularizer | None) -> Any:
     if prox is None:
         found = type(regularizer).__name__ if regularizer else "no [[regularizer]]"
         raise RecipeError(
-            f"{call.origin.at(call.path)}: {call.make.__name__} needs a regularizer with a proximal "
-            f"map, found {found}; add one such as [[regularizer]] with name = 'l1'"
+            f"{call.origin.at(call.path)}: {call.make.__name__} needs a regularizer with a "
+            f"proximal map, found {found}; add one such as [[regularizer]] with name = 'l1'"
         )
     return prox
 

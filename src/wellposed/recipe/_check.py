@@ -61,9 +61,8 @@ class Parts:
 def check(recipe: Recipe) -> Parts:
     """Look up every name of a single run's recipe and check all arguments.
 
-    Raises:
-        RecipeError: If a name or an argument is unknown, missing or of the wrong type; a single
-            sentence with file, line and the nearest right one.
+    Raises `RecipeError` if a name or an argument is unknown, missing or of the wrong type; a
+    single sentence with file, line and the nearest right one.
     """
     source, loading = _data(recipe)
     optimizer = _optimizer(recipe, recipe.optimizer, ("optimizer",))
@@ -86,8 +85,7 @@ def check(recipe: Recipe) -> Parts:
 def check_all(recipe: Recipe) -> None:
     """Check a recipe, and each method of it if it is a race.
 
-    Raises:
-        RecipeError: As `check`.
+    Raises `RecipeError` as `check`.
     """
     if recipe.compare is None:
         check(recipe)
@@ -99,8 +97,7 @@ def check_all(recipe: Recipe) -> None:
 def resolve(recipe: Recipe) -> Recipe:
     """The recipe as it is kept in the run folder: checked, with absolute paths to the data.
 
-    Raises:
-        RecipeError: As `check`.
+    Raises `RecipeError` as `check`.
     """
     check_all(recipe)
     asked = signature(named("data", recipe.data.name, recipe.origin, ("data",)))
@@ -114,8 +111,7 @@ def resolve(recipe: Recipe) -> Recipe:
 def source_of(recipe: Recipe) -> Call:
     """The source of a recipe's data, the rest of the recipe unseen.
 
-    Raises:
-        RecipeError: If `[data]` names what is not there.
+    Raises `RecipeError` if `[data]` names what is not there.
     """
     return _data(recipe)[0]
 

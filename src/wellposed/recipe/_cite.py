@@ -13,8 +13,7 @@ def citations(recipe: Recipe) -> tuple[str, ...]:
 
     Those of the data are in the run's data.json, since a source may find out which files it has.
 
-    Raises:
-        RecipeError: If the recipe names what is not there.
+    Raises `RecipeError` if the recipe names what is not there.
     """
     runs = [recipe.run(m, 0) for m in recipe.methods] if recipe.compare else [recipe]
     found = [_citation(call) for run in runs for call in _calls(check(run))]

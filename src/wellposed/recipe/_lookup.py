@@ -2,9 +2,9 @@
 
 import importlib
 import inspect
-import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -66,14 +66,14 @@ def imported(name: str) -> Callable[..., Any]:
         RecipeError: If it cannot be imported, or is not callable.
     """
     module_name, _, attribute = name.partition(":")
-    here = os.getcwd()
+    here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
     try:
         found: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's code may raise anything
+    except (Exception, SystemExit) as error:
         fault = f"{type(error).__name__}: {error}".splitlines()[0]
         raise RecipeError(
             f"cannot import {name!r}: {fault}; the form is package.module:factory, "

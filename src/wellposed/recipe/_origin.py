@@ -22,7 +22,7 @@ class Origin:
     places: Mapping[Path, str] = field(default_factory=dict, compare=False)
 
     def at(self, path: Path) -> str:
-        """The place of the key, or of a key in it, or of the nearest table around it, or the name."""
+        """The place of the key, or of a key in it, or of the table around it, or the name."""
         if path in self.places:
             return self.places[path]
         inside = (at for key, at in self.places.items() if key[: len(path)] == path)

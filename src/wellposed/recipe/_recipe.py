@@ -63,8 +63,7 @@ class Recipe(Frozen):
     def read(cls, path: str | os.PathLike[str]) -> "Recipe":
         """The recipe in a TOML file, or the preset of that name.
 
-        Raises:
-            RecipeError: If there is no such file or preset, or it is not a recipe.
+        Raises `RecipeError` if there is no such file or preset, or it is not a recipe.
         """
         text, name = _text(path)
         return cls.parse(text, name)
@@ -73,8 +72,7 @@ class Recipe(Frozen):
     def parse(cls, text: str, name: str = "recipe") -> "Recipe":
         """The recipe in TOML text; `name` stands for the file in messages.
 
-        Raises:
-            RecipeError: If it is not a recipe.
+        Raises `RecipeError` if it is not a recipe.
         """
         return cls.from_tables(parse(text, name), locate(text, name))
 
@@ -99,8 +97,8 @@ class Recipe(Frozen):
         Values are TOML, bare words are strings; lists of tables are indexed from 0, and one past
         the last adds a table.
 
-        Raises:
-            RecipeError: If a setting cannot be read or leads to something that is not a recipe.
+        Raises `RecipeError` if a setting cannot be read or leads to something that is not
+        a recipe.
         """
         tables, origin = apply(self.tables(), settings, self._origin)
         return self.from_tables(tables, origin)

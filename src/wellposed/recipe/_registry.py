@@ -23,8 +23,13 @@ _KINDS: dict[str, tuple[tuple[ModuleType, type], ...]] = {
     "optimizer": ((optim, Optimizer),),
     "schedule": ((optim, optim.Schedule), (optim, LRScheduler)),
 }
-# Reached in another way: as package.module:function, by several tables, by [[schedule]] itself.
-_INSIDE = frozenset({data.UserSource, regularizers.Sum, optim.GroupScheduler})
+# Reached in another way (as package.module:function, by several tables, by [[schedule]] itself),
+# or of no use here (they want functions, other schedulers, or a metric at each step).
+_INSIDE = frozenset({
+    data.UserSource, regularizers.Sum, optim.GroupScheduler,
+    optim.LambdaLR, optim.MultiplicativeLR, optim.ChainedScheduler, optim.SequentialLR,
+    optim.ReduceLROnPlateau,
+})  # fmt: skip
 _WORDS = {"data": "dataset", "augment": "augmentation", "init": "initializer"}
 
 TABLES = tuple(_KINDS)

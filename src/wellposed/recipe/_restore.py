@@ -48,8 +48,7 @@ class Restored:
             image: A PNG or JPEG file; converted and resized as the model wants it.
             invert: Swap dark and light.
 
-        Raises:
-            ArgumentError: If the model does not take pictures of 1 or 3 channels.
+        Raises `ArgumentError` if the model does not take pictures of 1 or 3 channels.
         """
         takes = len(self.shape) == 3 and self.shape[0] in {1, 3}
         require(

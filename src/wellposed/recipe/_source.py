@@ -15,8 +15,7 @@ from wellposed.recipe._restore import Restored
 def source(name: str, settings: Iterable[str] = ()) -> Source:
     """The source of that name, with `key=value` arguments.
 
-    Raises:
-        RecipeError: If there is no such source, or it takes no such arguments.
+    Raises `RecipeError` if there is no such source, or it takes no such arguments.
     """
     tables: dict[str, Any] = {"data": {"name": name}, "model": "linear", "optimizer": "sgd"}
     recipe = Recipe.from_tables(tables).override([f"data.{setting}" for setting in settings])
