@@ -1,0 +1,141 @@
+"""The tensor arithmetic of a relaxation's cycle, on lists, in place."""
+
+from math import exp, log1p, sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from wellposed.errors import require
+from wellposed.optim._buckets import Bucket, blend_, by_kind, kind_of
+from wellposed.optim._noise import CounterNoise
+
+
+def begin(bucket: Bucket) -> None:
+    """Anchor the inner points where they are; others may have moved them since the last cycle.
+
+    Weights of fewer bits than their anchor are only the anchor rounded: unless somebody moved
+    them, the anchor is the mean that the last cycle left.
+    """
+    if not bucket.low:
+        torch._foreach_lerp_(bucket.anchors, bucket.params, 1.0)  # weight 1 is an exact copy
+        if bucket.means:
+            torch._foreach_lerp_(bucket.means, bucket.params, 1.0)
+        return
+    for p, x, mu in zip(bucket.params, bucket.anchors, bucket.means, strict=True):
+        x.copy_(torch.where(mu.to(p.dtype) == p, mu, p.float()))
+        mu.copy_(x)
+
+
+def noise_for(bucket: Bucket, group: dict[str, Any], index: int) -> list[Tensor] | None:
+    """The noise of this step, or None; a function of seed, counters and place in the group.
+
+    Args:
+        bucket: Which parameters. Plain tensors; shards of tensors are refused.
+        group: Their group.
+        index: The group's number.
+    """
+    if (std := noise_std(group)) == 0:
+        return None
+    p = bucket.params[0]
+    kinds = by_kind(group["params"])
+    kind = next(i for i, ks in enumerate(kinds) if kind_of(group["params"][ks[0]]) == kind_of(p))
+    if bucket.noise is None:
+        require(
+            type(p) in {Tensor, Parameter},
+            f"temperature={group['temperature']:g} was given for parameters that are "
+            f"{type(p).__name__}s; noise is for plain tensors, try temperature=0",
+        )
+        like = [group["params"][k] for k in kinds[kind]]
+        place = {id(q): i for i, q in enumerate(like)}
+        places = [place[id(q)] for q in bucket.params]
+        bucket.noise = CounterNoise(like, bucket.anchors[0].dtype), places
+    noise, places = bucket.noise
+    counters = group["noise_seed"], group["outer_index"], group["inner_index"], index, kind
+    views = noise.draw(std, *counters)
+    return [views[i] for i in places]
+
+
+def relax(bucket: Bucket, group: dict[str, Any], noise: list[Tensor] | None) -> None:
+    """After an inner step: add the noise, pull to the anchor, update the mean."""
+    pull = pull_of(group) if group["integrator"] == "semi-implicit" else 0.0
+    mean = group["mean"]
+    if noise is None and pull == 0 and mean is None:
+        return
+    y = bucket.working()
+    if noise is not None:
+        torch._foreach_add_(y, noise)
+    if pull != 0:
+        blend_(bucket, y, bucket.anchors, pull)
+    if noise is not None or pull != 0:
+        bucket.write(y)
+    if mean is not None:
+        weight = 1 / (group["inner_index"] + 1) if mean == "uniform" else mean
+        blend_(bucket, bucket.means, y, weight)
+
+
+def end(bucket: Bucket, group: dict[str, Any]) -> None:
+    r"""Outer step: replace y by $x - \eta(x - \mu)$, or its Nesterov form, without temporaries.
+
+    The anchor slot keeps the old x until the next cycle begins, so that the step can be measured.
+    Where x + (y - x) would not be y, an interpolation with weight 0 or 1 is exact.
+    """
+    eta, momentum = group["outer_lr"], group["outer_momentum"]
+    y = bucket.params
+    if bucket.low:
+        y = bucket.means  # in float32; from now on it is the new anchor
+        if group["mean"] is None:
+            for mu, p in zip(y, bucket.params, strict=True):
+                mu.copy_(p)
+    elif group["mean"] is not None:
+        torch._foreach_lerp_(y, bucket.means, 1.0)
+    if momentum != 0:
+        torch._foreach_sub_(y, bucket.anchors)
+        torch._foreach_mul_(bucket.velocities, momentum)
+        torch._foreach_sub_(bucket.velocities, y)
+        torch._foreach_mul_(y, eta)
+        torch._foreach_add_(y, bucket.velocities, alpha=-eta * momentum)
+        torch._foreach_add_(y, bucket.anchors)
+    elif eta != 1:
+        blend_(bucket, y, bucket.anchors, 1 - eta)
+    bucket.write(y)
+
+
+def exchange(bucket: Bucket, *, to_anchor: bool) -> None:
+    """Swap y and x between the model and the state; the largest tensor is copied once in passing.
+
+    Rounding x into weights of fewer bits would lose it, so there y has a slot of its own.
+    """
+    if not bucket.low:
+        for p, x in zip(bucket.params, bucket.anchors, strict=True):
+            kept = p.clone()
+            p.copy_(x)
+            x.copy_(kept)
+        return
+    for p, x, point in zip(bucket.params, bucket.anchors, bucket.points, strict=True):
+        if to_anchor:
+            point.copy_(p)
+            p.copy_(x)
+        else:
+            p.copy_(point)
+
+
+def gamma_of(group: dict[str, Any]) -> float:
+    r"""$\gamma_0 (1 + \text{growth})^k$ in outer step k, at most `gamma_max`."""
+    growth = exp(min(group["outer_index"] * log1p(group["gamma_growth"]), 500.0))
+    gamma = float(group["gamma"]) * growth
+    return gamma if group["gamma_max"] is None else min(gamma, group["gamma_max"])
+
+
+def pull_of(group: dict[str, Any]) -> float:
+    r"""The weight $h\gamma / (1 + h\gamma)$ of the anchor in a semi-implicit step."""
+    strength = float(group["lr"]) * gamma_of(group)
+    return strength / (1 + strength)
+
+
+def noise_std(group: dict[str, Any]) -> float:
+    r"""Standard deviation $\sqrt{2hT / (1 - m)}$ of noise that has temperature T for small h."""
+    if group["temperature"] == 0:
+        return 0.0
+    return sqrt(2 * float(group["lr"]) * group["temperature"] / (1 - group.get("momentum", 0.0)))

@@ -1,0 +1,77 @@
+"""Lookahead: the relaxation without pull, noise or mean."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+from wellposed.optim._relaxation import Relaxation
+
+
+class Lookahead(Relaxation):
+    r"""k steps of a base optimizer forward, one step back: $x \leftarrow x - \eta\,(x - y_k)$.
+
+    The control that any claim for a pull to the anchor has to pass: it is `Relaxation` with
+    $\gamma = 0$. With `outer_momentum` it is SlowMo or, around AdamW, DiLoCo with one worker.
+
+    Cost and memory: one gradient per step; one copy of the weights beside the base's state.
+
+    Args:
+        params: Parameters or parameter groups.
+        lr: Step size of the base optimizer, at least 0.
+        momentum: Of the inner SGD, at least 0.
+        weight_decay: Of the inner SGD, at least 0.
+        nesterov: As for `torch.optim.SGD`; of no effect without momentum.
+        inner_steps: k >= 1, gradients per step of the anchor.
+        outer_lr: $\eta > 0$, the fraction of the way to go.
+        outer_momentum: Nesterov momentum of the outer step, in [0, 1).
+        foreach: As for `torch.optim.SGD`.
+        fused: As for `torch.optim.SGD`, but None means yes wherever it is safe.
+        base: Another inner optimizer, (params, lr=...) -> Optimizer, instead of SGD.
+
+    Raises:
+        ArgumentError: If a value is out of range.
+
+    References:
+        Zhang, Lucas, Hinton and Ba, Lookahead optimizer, 2019, arXiv:1907.08610.
+    """
+
+    citation: ClassVar[str] = """\
+@inproceedings{zhang2019lookahead,
+  author    = {Zhang, Michael R. and Lucas, James and Hinton, Geoffrey and Ba, Jimmy},
+  title     = {Lookahead Optimizer: k Steps Forward, 1 Step Back},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2019},
+  note      = {arXiv:1907.08610}
+}"""
+
+    def __init__(  # noqa: PLR0913 - one argument per symbol of the equation
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.05,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        *,
+        nesterov: bool = True,
+        inner_steps: int = 5,
+        outer_lr: float = 0.5,
+        outer_momentum: float = 0.0,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        base: Callable[..., Optimizer] | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            base,
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            foreach=foreach,
+            fused=fused,
+            inner_steps=inner_steps,
+            outer_lr=outer_lr,
+            outer_momentum=outer_momentum,
+        )

@@ -1,0 +1,378 @@
+"""One two-level iteration that is Entropy-SGD, Lookahead, SlowMo and their kin."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.optim import LBFGS, Optimizer
+from torch.optim.optimizer import ParamsT, StateDict
+
+from wellposed.errors import require
+from wellposed.optim._base import evaluate
+from wellposed.optim._buckets import (
+    BUFFER,
+    POINT,
+    SLOTS,
+    Bucket,
+    laid_out_as,
+)
+from wellposed.optim._cycle import begin, end, exchange, noise_for, relax
+from wellposed.optim._group_check import check_group
+from wellposed.optim._inner import pulled, sgd_step
+from wellposed.optim._regime import regime, strength
+from wellposed.optim._rosters import Rosters
+
+_SGD = {
+    "momentum": 0.9,
+    "dampening": 0.0,
+    "weight_decay": 0.0,
+    "nesterov": True,
+    "maximize": False,
+    "foreach": None,
+    "fused": None,
+}
+
+
+class Relaxation(Optimizer):
+    r"""Descend from an anchor for L steps of a base optimizer, then move the anchor; repeat.
+
+    With the anchor x, inner points y, their mean $\mu$, inner step size h and a fresh minibatch
+    gradient g for each inner step:
+
+    $$y_0 = \mu_0 = x$$
+    $$y_i = \frac{\text{Inner}(y_{i-1}, g_i) + \sqrt{2hT/(1-m)}\,\xi_i + h\gamma x}{1 + h\gamma},
+    \qquad \mu_i = (1-a)\,\mu_{i-1} + a\,y_i, \qquad i = 1, \dots, L$$
+    $$x \leftarrow x - \eta\,(x - \mu_L)$$
+
+    Each `step()` consumes one gradient, whichever its place in the cycle, so every training loop
+    that knows `torch.optim.SGD` can use it unchanged. While training, the model holds y; `eval()`
+    or `at_anchor()` put x there. `EntropySGD` and `Lookahead` are this class with other defaults.
+
+    Cost: one gradient evaluation per step, besides 3 reads or writes of every weight for the pull,
+    3 for the mean, and 3 to 9 per cycle. Memory: the base optimizer's, one copy of the weights for
+    the anchor, one for the mean if there is one, one for outer momentum, one for noise; float32
+    where the weights have fewer bits.
+
+    Args:
+        params: Parameters or parameter groups. Any argument below but `base` and `inner_steps`
+            may differ between groups and be scheduled (`GroupScheduler`).
+        base: The inner optimizer: (params, lr=...) -> Optimizer, such as `torch.optim.AdamW` or a
+            `functools.partial` of it; None for SGD with the seven arguments after `lr`.
+        lr: Inner step size h >= 0, the number that schedulers of torch act on.
+        momentum: m >= 0 of the inner SGD.
+        dampening: As for `torch.optim.SGD`.
+        weight_decay: At least 0, in the inner steps.
+        nesterov: As for `torch.optim.SGD`; of no effect without momentum.
+        maximize: Ascend instead.
+        foreach: As for `torch.optim.SGD`.
+        fused: As for `torch.optim.SGD`, but None means yes wherever it is safe.
+        inner_steps: L >= 1, gradients per cycle.
+        gamma: Pull $\gamma \ge 0$ to the anchor, the inverse of the PDE time t.
+        kappa: Instead of gamma, $\kappa = \gamma h L / (1 - m)$: by how much the pull has acted
+            within a cycle, below 1 hardly, above 1 decisively. It carries over between lr, L and m.
+        gamma_growth: $\gamma$ is multiplied by 1 + this at each outer step (scoping).
+        gamma_max: Limit to that growth, or None.
+        integrator: "semi-implicit", stable for every gamma, or "explicit" (pull added to the
+            gradient; one more copy of the weights during a step).
+        temperature: $T \ge 0$ of the injected noise, in units of the mean minibatch loss.
+        noise_seed: With the counters it determines all noise.
+        mean: Weight a of the newest point in (0, 1], "uniform" for 1/i, or None for the last point.
+        outer_lr: $\eta > 0$, dimensionless: 1 goes all the way to the mean.
+        outer_momentum: Nesterov momentum of the outer step, in [0, 1).
+        reset_momentum: Whether each cycle starts at rest; for the built-in SGD only.
+
+    Raises:
+        ArgumentError: If a value is out of range, or an argument belongs to another base.
+
+    References:
+        Chaudhari, Oberman, Osher, Soatto and Carlier, Deep relaxation, 2018, arXiv:1704.04932.
+    """
+
+    citation: ClassVar[str] = """\
+@article{chaudhari2018deep,
+  author  = {Chaudhari, Pratik and Oberman, Adam and Osher, Stanley and Soatto, Stefano and
+             Carlier, Guillaume},
+  title   = {Deep Relaxation: Partial Differential Equations for Optimizing Deep Neural Networks},
+  journal = {Research in the Mathematical Sciences},
+  volume  = {5},
+  number  = {3},
+  year    = {2018},
+  note    = {arXiv:1704.04932}
+}"""
+
+    def __init__(  # noqa: PLR0913 - one argument per symbol of the equation
+        self,
+        params: ParamsT,
+        base: Callable[..., Optimizer] | None = None,
+        *,
+        lr: float | Tensor = 0.05,
+        momentum: float = 0.9,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = True,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        inner_steps: int = 20,
+        gamma: float = 0.0,
+        kappa: float | None = None,
+        gamma_growth: float = 0.0,
+        gamma_max: float | None = None,
+        integrator: str = "semi-implicit",
+        temperature: float = 0.0,
+        noise_seed: int = 0,
+        mean: float | str | None = None,
+        outer_lr: float = 1.0,
+        outer_momentum: float = 0.0,
+        reset_momentum: bool = False,
+    ) -> None:
+        sgd = {
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "fused": fused,
+        }
+        own = {
+            "inner_steps": inner_steps,
+            "gamma": gamma,
+            "kappa": kappa,
+            "gamma_growth": gamma_growth,
+            "gamma_max": gamma_max,
+            "integrator": integrator,
+            "temperature": temperature,
+            "noise_seed": noise_seed,
+            "mean": mean,
+            "outer_lr": outer_lr,
+            "outer_momentum": outer_momentum,
+            "reset_momentum": reset_momentum,
+            "inner_index": 0,
+            "outer_index": 0,
+            "at_anchor": False,
+        }
+        self._base: Optimizer | None = None
+        self._rosters = Rosters()
+        if base is None:
+            super().__init__(params, {"lr": lr, **sgd, **own})
+            return
+        foreign = [name for name, value in sgd.items() if value != _SGD[name]]
+        require(
+            not foreign,
+            f"{', '.join(foreign)} was given beside a base optimizer, which has its own; try "
+            f"base=functools.partial({getattr(base, '__name__', 'Base')}, ...)",
+        )
+        require(not reset_momentum, "reset_momentum=True was given; it is for base=None only")
+        inner = base(params, lr=lr)
+        require(
+            isinstance(inner, Optimizer) and not isinstance(inner, LBFGS | Relaxation),
+            f"base made a {type(inner).__name__}; it makes a torch optimizer that needs one "
+            "gradient per step, try torch.optim.AdamW",
+        )
+        super().__init__(inner.param_groups, {**inner.defaults, **own})
+        self.state.update(inner.state)
+        self._base = inner
+        self._tie()
+
+    @property
+    def phase(self) -> tuple[int, int]:
+        """Gradients consumed in the present cycle, and cycles completed."""
+        return self.param_groups[0]["inner_index"], self.param_groups[0]["outer_index"]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Consume one gradient; at the end of a cycle, move the anchor too.
+
+        Args:
+            closure: Recomputes the loss and its gradient; called exactly once.
+
+        Returns:
+            What the closure returned, or None. A step while the model holds the anchor, or with a
+            sparse gradient, is refused by an `ArgumentError`.
+        """
+        first = self.param_groups[0]
+        require(
+            not first["at_anchor"],
+            "step() was called while the model holds the anchor; call train() on the optimizer "
+            "before the gradient is computed",
+        )
+        loss = evaluate(closure)
+        with torch.no_grad():
+            if first["inner_index"] == 0:
+                self._begin_cycle()
+            stepped = [
+                self._rosters.stepped(i, group, self.state)
+                for i, group in enumerate(self.param_groups)
+            ]
+            self._inner_step(stepped)
+            for i, (group, buckets) in enumerate(zip(self.param_groups, stepped, strict=True)):
+                for bucket in buckets:
+                    relax(bucket, group, noise_for(bucket, group, i))
+                group["inner_index"] += 1
+            if first["inner_index"] >= first["inner_steps"]:
+                self._end_cycle()
+        return loss
+
+    def train(self) -> None:
+        """Put the inner point into the model, where gradients are taken; no-op if it is there."""
+        if self.param_groups[0]["at_anchor"]:
+            self._exchange(to_anchor=False)
+
+    def eval(self) -> None:
+        """Put the anchor into the model, the weights one keeps; no-op if it is there.
+
+        The inner point is kept in the state, so a checkpoint of model and optimizer is complete
+        in either mode. At the end of a cycle both are the same weights.
+        """
+        if not self.param_groups[0]["at_anchor"]:
+            self._exchange(to_anchor=True)
+
+    @contextmanager
+    def at_anchor(self) -> Iterator[None]:
+        """Within the context the model holds the anchor; afterwards what it held before."""
+        training = not self.param_groups[0]["at_anchor"]
+        self.eval()
+        try:
+            yield
+        finally:
+            if training:
+                self.train()
+
+    @torch.no_grad()
+    def finish_cycle(self) -> None:
+        """Take the outer step now, with the mean of the inner points so far; no-op between cycles.
+
+        Call it at the end of a training whose number of steps is no multiple of `inner_steps`.
+        """
+        if self.param_groups[0]["inner_index"] > 0:
+            with_anchor = self.param_groups[0]["at_anchor"]
+            self.train()
+            self._end_cycle()
+            if with_anchor:
+                self.eval()
+
+    def diagnostics(self) -> dict[str, float]:
+        r"""In which regime the iteration runs; deterministic, a few passes over the weights.
+
+        Returns:
+            `gamma`, `pde_time` ($1/\gamma$, inf without a pull) and `kappa` at present, of the
+            first group. `anchor_distance` $\|x - \mu\|$ so far in this cycle, or over the cycle
+            just completed. `cosine` between $x - \mu$ and the gradients at hand, nan if there is
+            none: near 1 the anchor moves as SGD would. `noise_ratio`, the norm of one step's
+            injected noise over that of lr times the gradient. `inner_index`, `outer_index`.
+        """
+        first = self.param_groups[0]
+        listed = (
+            (g, b)
+            for i, g in enumerate(self.param_groups)
+            for b in self._rosters.whole(i, g, self.state)
+        )
+        counters = {"inner_index": first["inner_index"], "outer_index": first["outer_index"]}
+        return counters | strength(first) | regime(listed)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; it enters the present cycle, anchored where its parameters first move."""
+        kappa = None if "gamma" in param_group else self.defaults["kappa"]
+        param_group.setdefault("kappa", kappa)
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        kappa, m = group.pop("kappa"), group.get("momentum", 0.0)
+        if kappa is not None:
+            require(
+                kappa >= 0 and group["lr"] > 0,
+                f"kappa={kappa:g} was given with lr={float(group['lr']):g}; kappa is at least 0, "
+                "and gamma follows from it only for a positive lr",
+            )
+            group["gamma"] = kappa * (1 - m) / (float(group["lr"]) * group["inner_steps"])
+        check_group(group)
+        first = self.param_groups[0]
+        require(
+            group["inner_steps"] == first["inner_steps"],
+            f"inner_steps={group['inner_steps']} was given for a group beside one with "
+            f"{first['inner_steps']}; all groups share their cycles",
+        )
+        group |= {name: first[name] for name in ("inner_index", "outer_index", "at_anchor")}
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Load a state; unlike torch, it keeps float32 slots of bfloat16 weights, and copies."""
+        super().load_state_dict(state_dict)
+        keys = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
+        params = chain.from_iterable(group["params"] for group in self.param_groups)
+        for key, p in zip(keys, params, strict=True):
+            saved, loaded = state_dict["state"].get(key, {}), self.state.get(p, {})
+            for name, value in loaded.items():
+                if isinstance(value, Tensor):
+                    exact = name in SLOTS and name != POINT and name in saved
+                    source = saved[name] if exact else value
+                    loaded[name] = laid_out_as(source.to(p.device), p, source.dtype)
+        self._rosters = Rosters()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_base": self._base}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # a state of torch.optim.SGD, say, has none of ours
+            for key in self.defaults.keys() - group.keys() - {"kappa"}:
+                group[key] = self.defaults[key]
+        self._rosters = Rosters()
+        self._tie()
+
+    def _tie(self) -> None:
+        """Let the base optimizer work on the very groups and state of this one."""
+        if self._base is not None:
+            self._base.param_groups, self._base.state = self.param_groups, self.state
+
+    def _begin_cycle(self) -> None:
+        """Anchor where the weights are."""
+        for i, group in enumerate(self.param_groups):
+            for bucket in self._rosters.whole(i, group, self.state):
+                begin(bucket)
+                if group["reset_momentum"]:
+                    states = [self.state[p] for p in bucket.params]
+                    for buffer in [s[BUFFER] for s in states if BUFFER in s]:
+                        buffer.zero_()
+
+    def _inner_step(self, stepped: list[list[Bucket]]) -> None:
+        """One step of the base optimizer with the gradients at hand, which stay as they are."""
+        kept = []
+        for group, buckets in zip(self.param_groups, stepped, strict=True):
+            for bucket in buckets:
+                grads: list[Any] = [p.grad for p in bucket.params]
+                if group["integrator"] == "explicit":
+                    kept += list(zip(bucket.params, grads, strict=True))
+                    grads = pulled(bucket, grads, group)
+                if self._base is None:
+                    sgd_step(bucket, grads, group, self.state)
+                elif group["integrator"] == "explicit":
+                    _set_gradients(zip(bucket.params, grads, strict=True))
+        if self._base is not None:
+            self._base.step()
+            _set_gradients(kept)
+        self._rosters.settle(self.state)
+
+    def _end_cycle(self) -> None:
+        """The outer step, for all parameters that have an anchor."""
+        for i, group in enumerate(self.param_groups):
+            for bucket in self._rosters.whole(i, group, self.state):
+                end(bucket, group)
+            group["inner_index"] = 0
+            group["outer_index"] += 1
+
+    @torch.no_grad()
+    def _exchange(self, *, to_anchor: bool) -> None:
+        """Swap the inner point and the anchor, unless they are the same."""
+        for i, group in enumerate(self.param_groups):
+            if group["inner_index"] != 0:
+                for bucket in self._rosters.whole(i, group, self.state):
+                    exchange(bucket, to_anchor=to_anchor)
+            group["at_anchor"] = to_anchor
+
+
+def _set_gradients(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Give each parameter this gradient."""
+    for p, grad in pairs:
+        p.grad = grad
