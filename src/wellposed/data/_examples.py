@@ -134,15 +134,24 @@ class Fingerprint:
         return self._digest.hexdigest()
 
 
+def _tensor(values: Tensor | NDArray[Any]) -> Tensor:
+    if isinstance(values, Tensor):
+        return values
+    array = np.asarray(values)
+    require(array.dtype.kind in "buif", f"inputs and targets must be numbers, got {array.dtype}")
+    native = array.dtype.newbyteorder("=")  # torch has no tensors of foreign byte order
+    return torch.from_numpy(np.require(array, native, ["C", "W"]))
+
+
 def _raw(values: Tensor | NDArray[Any]) -> Tensor:
-    tensor = torch.as_tensor(values)
+    tensor = _tensor(values)
     require(tensor.dim() >= 1, "inputs must have shape (n, ...), got a single number")
-    require(not tensor.is_complex(), "inputs must be real numbers, got complex ones")
+    require(not tensor.is_complex(), f"inputs must be real numbers, got {tensor.dtype}")
     return tensor if tensor.dtype == torch.uint8 else tensor.float()
 
 
 def _targets(values: Tensor | NDArray[Any]) -> Tensor:
-    tensor = torch.as_tensor(values)
+    tensor = _tensor(values)
     integer = not (tensor.is_floating_point() or tensor.is_complex())
     require(
         tensor.dim() == 1 and integer,

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from wellposed.errors import DataError
 
-_MARK, _ARRAY, _DTYPE, _RECONSTRUCT, _ENCODE = object(), object(), object(), object(), object()
+_MARK = object()
+_ARRAY, _DTYPE, _RECONSTRUCT, _ENCODE, _BYTES = (object() for _ in range(5))
 _GLOBALS = {
     ("numpy", "ndarray"): _ARRAY,
     ("numpy", "dtype"): _DTYPE,
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("_codecs", "encode"): _ENCODE,
+    ("__builtin__", "bytes"): _BYTES,
 }
 
 
@@ -173,6 +175,8 @@ class _Machine:
             self.encode(arguments[0])
         elif function is _RECONSTRUCT and arguments[0] is _ARRAY:
             self.push(_Array())
+        elif function is _BYTES and arguments == ():
+            self.push(b"")
         elif function is _DTYPE and arguments[0] in ("u1", b"u1"):
             self.push(_DTYPE)
         else:

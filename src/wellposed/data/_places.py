@@ -8,7 +8,7 @@ from typing import final
 
 from platformdirs import user_cache_path
 
-from wellposed.errors import DataError
+from wellposed.errors import DataError, require
 
 
 @final
@@ -40,6 +40,10 @@ class Places:
                 f"the data folder {self.data_dir} does not exist; name an existing folder that "
                 f"holds datasets, or leave it out to search the usual places"
             )
+        require(
+            self.mirror is None or self.mirror.startswith(("http://", "https://")),
+            f"a mirror is an address that begins with http:// or https://, got {self.mirror!r}",
+        )
 
     @property
     def folders(self) -> tuple[Path, ...]:
