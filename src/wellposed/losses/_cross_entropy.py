@@ -1,7 +1,7 @@
 """Softmax cross-entropy."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -36,6 +36,8 @@ class CrossEntropy(Loss):
 
     label_smoothing: float = 0.0
 
+    citation: ClassVar[str] = ""
+
     def __post_init__(self) -> None:
         require(
             0 <= self.label_smoothing <= 1,
@@ -48,5 +50,8 @@ class CrossEntropy(Loss):
         """Value per example, at least 0, not averaged."""
         require_classes(targets, "CrossEntropy")
         return functional.cross_entropy(
-            in_float32(outputs), targets, reduction="none", label_smoothing=self.label_smoothing
+            in_float32(outputs),
+            targets.long(),
+            reduction="none",
+            label_smoothing=self.label_smoothing,
         )

@@ -1,7 +1,7 @@
 """Multiclass hinge loss."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -32,6 +32,14 @@ class Hinge(Loss):
     """
 
     margin: float = 1.0
+
+    citation: ClassVar[str] = """\
+@inproceedings{weston1999support,
+  author = {Weston, Jason and Watkins, Chris},
+  title = {Support vector machines for multi-class pattern recognition},
+  booktitle = {European Symposium on Artificial Neural Networks},
+  pages = {219--224}, year = {1999}
+}"""
 
     def __post_init__(self) -> None:
         require(self.margin > 0, f"Hinge needs margin > 0, got {self.margin:g}; the usual one is 1")

@@ -1,7 +1,7 @@
 """Squared error, for regression and for classes alike."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -25,6 +25,8 @@ class SquaredError(Loss):
     Raises:
         ArgumentError: If the shapes of outputs and targets do not fit.
     """
+
+    citation: ClassVar[str] = ""
 
     def __call__(
         self, outputs: Float[Tensor, "batch outputs"], targets: Shaped[Tensor, "batch ..."]

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -74,6 +74,14 @@ class L1(Shrinkage):
 
     strength: float
 
+    citation: ClassVar[str] = """\
+@article{tibshirani1996regression,
+  author = {Tibshirani, Robert},
+  title = {Regression shrinkage and selection via the lasso},
+  journal = {Journal of the Royal Statistical Society, Series B},
+  volume = {58}, number = {1}, pages = {267--288}, year = {1996}
+}"""
+
     def __post_init__(self) -> None:
         _require_strength("L1", "strength", self.strength)
 
@@ -102,6 +110,8 @@ class L2(Shrinkage):
 
     strength: float
 
+    citation: ClassVar[str] = ""
+
     def __post_init__(self) -> None:
         _require_strength("L2", "strength", self.strength)
 
@@ -129,6 +139,14 @@ class ElasticNet(Shrinkage):
 
     l1: float = 0.0
     l2: float = 0.0
+
+    citation: ClassVar[str] = """\
+@article{zou2005regularization,
+  author = {Zou, Hui and Hastie, Trevor},
+  title = {Regularization and variable selection via the elastic net},
+  journal = {Journal of the Royal Statistical Society, Series B},
+  volume = {67}, number = {2}, pages = {301--320}, year = {2005}
+}"""
 
     def __post_init__(self) -> None:
         _require_strength("ElasticNet", "l1", self.l1)
