@@ -27,7 +27,7 @@ def read_image(path: str | Path, shape: tuple[int, int, int]) -> Float[Tensor, "
     """
     channels, height, width = shape
     pixels = decode(Path(path), channels, (height, width))
-    return unit(torch.from_numpy(pixels))
+    return unit(torch.from_numpy(pixels.copy()))  # Pillow's own bytes are read-only
 
 
 def decode(path: Path, channels: int, size: tuple[int, int] | None) -> NDArray[np.uint8]:

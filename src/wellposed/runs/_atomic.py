@@ -5,11 +5,14 @@ import os
 import secrets
 import stat
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from wellposed.errors import RunFolderError
 
+_PIECE = 2**20
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -74,7 +77,9 @@ def read_plain(path: Path, limit: int) -> bytes:
     """
     with open_plain(path, limit) as file:
         try:
-            return file.read(limit)
+            # In pieces, since read(n) allocates n bytes before it knows how many there are.
+            pieces = iter(partial(file.read, _PIECE), b"")
+            return b"".join(islice(pieces, limit // _PIECE + 1))[:limit]
         except OSError as error:
             raise explain(path, error, "read") from error
 
