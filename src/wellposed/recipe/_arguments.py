@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from wellposed.errors import NotFiniteError, RecipeError, WellposedError, nearest
+from wellposed.errors import DataError, NotFiniteError, RecipeError, WellposedError, nearest
 from wellposed.recipe._origin import Origin, Path, dotted
 from wellposed.recipe._sentences import should, shown
 
@@ -42,7 +42,7 @@ class Call:
         given = {key: v for key, v in provided.items() if accepts(asked, key)}
         try:
             return self.make(*first, **{**given, **self.arguments})
-        except NotFiniteError:
+        except (DataError, NotFiniteError):  # not the recipe's fault
             raise
         except (WellposedError, TypeError, ValueError) as error:
             fault = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -63,6 +63,7 @@ def bind(
     origin: Origin,
     path: Path,
     provided: tuple[str, ...] = (),
+    filled: tuple[str, ...] = (),
 ) -> Call:
     """Check arguments against a signature: known, complete, of the right type.
 
@@ -71,7 +72,8 @@ def bind(
         arguments: From TOML.
         origin: Where they were written.
         path: Of the table they came from.
-        provided: Parameters that `build` fills in, which a recipe may not set.
+        provided: Parameters that `build` gives, which a recipe may not.
+        filled: Parameters that `build` gives where the recipe does not.
 
     Raises:
         RecipeError: If one is unknown, missing or of the wrong type.
@@ -92,7 +94,9 @@ def bind(
         else:
             checked[key] = value
     missing = [
-        key for key in known if asked[key].default is inspect.Parameter.empty and key not in checked
+        key
+        for key in known
+        if asked[key].default is inspect.Parameter.empty and key not in (*checked, *filled)
     ]
     if missing:
         raise RecipeError(

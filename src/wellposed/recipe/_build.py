@@ -3,7 +3,7 @@
 import functools
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -12,11 +12,12 @@ from torch import nn
 from torch.optim import Optimizer
 
 from wellposed.data import Dataset, Places, load
-from wellposed.errors import ArgumentError, RecipeError
+from wellposed.errors import RecipeError, WellposedError
 from wellposed.optim import GroupScheduler, Schedule
 from wellposed.problem import Problem
 from wellposed.recipe._arguments import Call, accepts, signature
 from wellposed.recipe._check import Parts, check
+from wellposed.recipe._origin import dotted
 from wellposed.recipe._recipe import Recipe
 from wellposed.regularizers import Regularizer
 from wellposed.train import Plan
@@ -99,7 +100,9 @@ def network(parts: Parts, recipe: Recipe, shape: Sequence[int], classes: int) ->
 
 
 def _load(parts: Parts, seed: int, data_dir: str | Path | None) -> Dataset:
-    return load(parts.source(), seed=seed, places=Places(data_dir), **parts.loading)
+    call = replace(parts.source, make=load, arguments=parts.loading)
+    found: Dataset = call(parts.source(), seed=seed, places=Places(data_dir))
+    return found
 
 
 def _initialize(parts: Parts, seed: int, model: nn.Module, data: Dataset) -> None:
@@ -148,5 +151,5 @@ def _scheduler(call: Call, key: str, optimizer: Optimizer, total: int) -> Any:
         return call(optimizer, **missing)
     try:
         return GroupScheduler(optimizer, call(), total, key=key)
-    except ArgumentError as error:
-        raise RecipeError(f"{call.origin.at(call.path)}: [{call.path[0]}]: {error}") from error
+    except WellposedError as error:
+        raise RecipeError(f"{call.origin.at(call.path)}: [{dotted(call.path)}]: {error}") from error

@@ -26,6 +26,7 @@ _PROVIDED = {
     "optimizer": ("params", "prox_"),
     "schedule": ("optimizer",),
 }
+_FILLED = {"schedule": ("T_max", "total_steps")}
 _LOADING = ("validation", "test", "standardize", "memory_budget")  # of `load`, set in [data]
 
 
@@ -167,7 +168,14 @@ def _calls(recipe: Recipe, table: str) -> tuple[Call, ...]:
 
 def _call(recipe: Recipe, table: str, part: Part, path: tuple[str | int, ...]) -> Call:
     make = named(table, part.name, recipe.origin, path)
-    return bind(make, part.arguments, origin=recipe.origin, path=path, provided=_PROVIDED[table])
+    return bind(
+        make,
+        part.arguments,
+        origin=recipe.origin,
+        path=path,
+        provided=_PROVIDED[table],
+        filled=_FILLED.get(table, ()),
+    )
 
 
 def _schedule(recipe: Recipe, index: int) -> tuple[Call, str]:

@@ -12,12 +12,12 @@ from wellposed.recipe._recipe import Recipe
 from wellposed.recipe._restore import Restored
 
 
-def source(name: str, settings: Iterable[str] = ()) -> Source:
-    """The source of that name, with `key=value` arguments.
+def source(name: str, settings: Iterable[str] = (), **arguments: Any) -> Source:
+    """The source of that name, with arguments by keyword or as `key=value` settings.
 
     Raises `RecipeError` if there is no such source, or it takes no such arguments.
     """
-    tables: dict[str, Any] = {"data": {"name": name}, "model": "linear", "optimizer": "sgd"}
+    tables: dict[str, Any] = {"data": {"name": name, **arguments}, "model": "linear", "optimizer": "sgd"}
     recipe = Recipe.from_tables(tables).override([f"data.{setting}" for setting in settings])
     found: Source = source_of(recipe)()
     return found
@@ -61,10 +61,9 @@ def _source(restored: Restored, name: str) -> Source:
             len(shape) == 3 and shape[1] == shape[2],
             f"the network takes inputs of shape {shape}, but a folder of images gives square ones",
         )
-        size = [f"path={str(path)!r}", f"size={shape[1]}", f"channels={shape[0]}"]
-        return source("imagefolder", size)
+        return source("imagefolder", path=str(path), size=shape[1], channels=shape[0])
     if path.suffix == ".npz":
-        return source("npz", [f"path={str(path)!r}"])
+        return source("npz", path=str(path))
     return source(name)
 
 
