@@ -99,8 +99,7 @@ def _channels_first(inputs: NDArray[Any]) -> NDArray[Any]:
     """Images as (n, channels, height, width); feature vectors as they are."""
     if inputs.ndim == 3:
         return inputs[:, None]
-    colors = (1, 3, 4)
-    if inputs.ndim == 4 and inputs.shape[1] not in colors and inputs.shape[3] in colors:
+    if inputs.ndim == 4 and inputs.shape[1] not in (1, 3) and inputs.shape[3] in (1, 3, 4):
         return np.ascontiguousarray(inputs.transpose(0, 3, 1, 2))
     return inputs
 
