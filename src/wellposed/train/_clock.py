@@ -42,12 +42,14 @@ class Clock:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Stand still inside the block."""
+        """Stand still inside the block; go on after it, if it ran before."""
+        ran = self._since is not None
         self.stop()
         try:
             yield
         finally:
-            self.start()
+            if ran:
+                self.start()
 
     def state_dict(self) -> dict[str, Any]:
         """The time so far."""

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 
 from wellposed.data import Batches
 from wellposed.errors import Interrupted, NotFiniteError, RunFolderError
@@ -96,7 +96,7 @@ def _prepare(
 ) -> tuple[Training, dict[str, Any]]:
     """Put the model on the device, choose the precision, and gather the state of the training."""
     problem.model.to(device)
-    choices = _choices(problem, plan, device, folder)
+    choices = _choices(problem, optimizer, plan, device, folder)
     precision = Precision(choices["precision"], choices["memory_format"])
     precision.place(problem.model, device)
     for group in optimizer.param_groups:
@@ -118,7 +118,11 @@ def _prepare(
 
 
 def _choices(
-    problem: Problem, plan: Plan, device: torch.device, folder: RunFolder | None
+    problem: Problem,
+    optimizer: Optimizer,
+    plan: Plan,
+    device: torch.device,
+    folder: RunFolder | None,
 ) -> dict[str, Any]:
     """Device, precision and layout: chosen once per run, and kept in choices.json."""
     if folder is not None and folder.has("choices.json"):
@@ -127,7 +131,11 @@ def _choices(
     choices: dict[str, Any] = {"device": str(device), "threads": torch.get_num_threads()}
     if plan.precision == "auto":
         first = Batches(problem.data.train, plan.batch_size, seed=plan.seed, device=device)
-        precision, seconds = fastest_precision(problem, next(iter(first.epoch(0))), device)
+        layouts: Any = ("contiguous", "channels_last")
+        if isinstance(optimizer, LBFGS):  # views gradients as vectors, so they must be contiguous
+            layouts = ("contiguous",)
+        batch = next(iter(first.epoch(0)))
+        precision, seconds = fastest_precision(problem, batch, device, layouts=layouts)
         choices["seconds_per_step"] = seconds
     else:
         precision = Precision(plan.precision)

@@ -62,9 +62,11 @@ class Plan:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
             _require_count(name, getattr(self, name))
-        for name in ("threads", "patience", "evaluate_every", "log_every", "checkpoint_every"):
-            if getattr(self, name) not in {None, "epoch"}:
+        for name in ("threads", "patience", "evaluate_every", "log_every"):
+            if getattr(self, name) is not None:
                 _require_count(name, getattr(self, name))
+        if self.checkpoint_every not in {None, "epoch"}:
+            _require_count("checkpoint_every", self.checkpoint_every)
         _require_one_of("precision", self.precision, ("float32", "bf16", "auto"))
         _require_one_of("device", self.device, ("cpu", "cuda", "mps", "auto"))
         _require_one_of("monitor", self.monitor, ("loss", "error"))

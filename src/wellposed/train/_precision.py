@@ -15,6 +15,10 @@ from wellposed.problem import Problem
 from wellposed.train._rng import rng_state, set_rng_state
 from wellposed.train._steps import steps
 
+Dtype = Literal["float32", "bf16"]
+Layout = Literal["contiguous", "channels_last"]
+
+_DTYPES: tuple[Dtype, ...] = ("float32", "bf16")
 _ROUNDS = 5
 _SECONDS = 3.0
 
@@ -30,8 +34,8 @@ class Precision:
         memory_format: "contiguous" (NCHW), or "channels_last" (NHWC) for images.
     """
 
-    dtype: Literal["float32", "bf16"] = "float32"
-    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    dtype: Dtype = "float32"
+    memory_format: Layout = "contiguous"
 
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         """The context for each evaluation of the objective; it can be entered again and again."""
@@ -57,7 +61,11 @@ class Precision:
 
 @torch.enable_grad()
 def fastest_precision(
-    problem: Problem, batch: tuple[Tensor, Tensor], device: torch.device
+    problem: Problem,
+    batch: tuple[Tensor, Tensor],
+    device: torch.device,
+    *,
+    layouts: tuple[Layout, ...] = ("contiguous", "channels_last"),
 ) -> tuple[Precision, dict[str, float]]:
     """Time a few steps of each precision and layout on a copy of the model, and take the fastest.
 
@@ -69,12 +77,16 @@ def fastest_precision(
         problem: Its model is copied.
         batch: Inputs (float32, contiguous) and targets of a typical batch.
         device: Where to compute.
+        layouts: Which memory layouts to try; channels_last only where there are filters.
 
     Returns:
         The fastest, and the seconds per step of each, by name ("bf16, channels_last").
     """
     before = rng_state(device)
-    candidates = [_Candidate(p, problem, batch, device) for p in _candidates(problem.model, batch)]
+    candidates = [
+        _Candidate(Precision(dtype, layout), problem, batch, device)
+        for dtype, layout in product(_DTYPES, layouts if _has_filters(problem, batch) else layouts[:1])
+    ]
     stop = time.perf_counter() + _SECONDS
     for number in range(1 + _ROUNDS):
         for candidate in candidates:
@@ -86,12 +98,9 @@ def fastest_precision(
     return min(candidates, key=lambda c: seconds[str(c)]).precision, seconds
 
 
-def _candidates(model: nn.Module, batch: tuple[Tensor, Tensor]) -> list[Precision]:
-    """What could be faster: a layout matters only for filters over images."""
-    images = batch[0].dim() == 4 and any(p.dim() == 4 for p in model.parameters())
-    layouts: tuple[Any, ...] = ("contiguous", "channels_last") if images else ("contiguous",)
-    dtypes: tuple[Any, ...] = ("float32", "bf16")
-    return [Precision(dtype, layout) for dtype, layout in product(dtypes, layouts)]
+def _has_filters(problem: Problem, batch: tuple[Tensor, Tensor]) -> bool:
+    """Whether the network has filters over images, for which alone the layout matters."""
+    return batch[0].dim() == 4 and any(p.dim() == 4 for p in problem.model.parameters())
 
 
 class _Candidate:
