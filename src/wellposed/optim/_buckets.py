@@ -125,10 +125,10 @@ def blend_(bucket: Bucket, targets: list[Tensor], ends: list[Tensor], weight: fl
     """Move targets towards ends by this fraction, in place; exact where both are equal.
 
     On the processor, torch's list interpolation is a loop over tensors, its fused SGD is not:
-    with step -w and weight decay -1 it is the same arithmetic, y - (-w)(x - y), in the same
-    order, for weights below one half.
+    with step -w and weight decay -1 it is the same arithmetic, y - (-w)(x - y), as torch's
+    interpolation for weights below one half (from there on that starts from the other end).
     """
-    if bucket.blend and 0 <= weight < 0.5:
+    if bucket.blend and 0 <= weight <= 0.5:
         torch._fused_sgd_(
             targets,
             ends,

@@ -135,7 +135,10 @@ def pull_of(group: dict[str, Any]) -> float:
 
 
 def noise_std(group: dict[str, Any]) -> float:
-    r"""Standard deviation $\sqrt{2hT / (1 - m)}$ of noise that has temperature T for small h."""
+    r"""Standard deviation $\sqrt{2hT / (1 - m)}$ of noise of temperature T.
+
+    Around a minimum of curvature $\lambda$ it is hotter by a factor $1 + O(h\lambda / (1 - m)^2)$.
+    """
     if group["temperature"] == 0:
         return 0.0
     return sqrt(2 * float(group["lr"]) * group["temperature"] / (1 - group.get("momentum", 0.0)))

@@ -98,7 +98,6 @@ class Relaxation(Optimizer):
   title   = {Deep Relaxation: Partial Differential Equations for Optimizing Deep Neural Networks},
   journal = {Research in the Mathematical Sciences},
   volume  = {5},
-  number  = {3},
   year    = {2018},
   note    = {arXiv:1704.04932}
 }"""

@@ -68,17 +68,18 @@ class Rosters:
     def _roster(
         self, kind: str, index: int, group: dict[str, Any], params: list[Tensor], state: State
     ) -> list[Bucket]:
-        """The buckets of these parameters, the ones kept if they still fit."""
+        """The buckets of these parameters, kept ones if they fit: mostly all have gradients."""
         signature = (group["mean"] is not None, group["outer_momentum"] != 0)
-        roster = self._kept.get((kind, index))
-        if roster is None or not roster.fits(params, signature, state):
-            slots = [self._slots(p, signature, state) for p in params]
-            buckets = [
-                make_bucket([params[i] for i in same], [slots[i] for i in same], state)
-                for same in by_kind(params)
-            ]
-            roster = self._kept[kind, index] = Roster(params, signature, buckets)
-        return roster.buckets
+        for roster in (self._kept.get((kind, index)), self._kept.get(("stepped", index))):
+            if roster is not None and roster.fits(params, signature, state):
+                return roster.buckets
+        slots = [self._slots(p, signature, state) for p in params]
+        buckets = [
+            make_bucket([params[i] for i in same], [slots[i] for i in same], state)
+            for same in by_kind(params)
+        ]
+        self._kept[kind, index] = Roster(params, signature, buckets)
+        return buckets
 
     def _slots(self, p: Tensor, signature: tuple[bool, bool], state: State) -> dict[str, Any]:
         """A parameter's slots, completed; all of them new if it is seen for the first time."""
