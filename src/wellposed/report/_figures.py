@@ -16,7 +16,7 @@ from wellposed.report._palette import TONES, tone
 from wellposed.report._sentences import SPACE, percent, percent_interval, percent_places, shorten
 
 _TOP, _LEFT, _BOTTOM = 10, 46, 40
-_LETTER = 7.3  # width of a letter of a label, on average
+_LETTER = 7.9  # width of a letter of a label, on average
 
 
 @final
@@ -88,7 +88,7 @@ def line_chart(frame: Frame, lines: Sequence[Line]) -> Markup:
     x_axis = linear([x for line in lines for x in line.x], name=number_name, most=4)
     y_axis = _ordinate(frame, [y for line in lines for y in line.y])
     named = [line for line in lines if line.name and not line.faint]
-    room = min(128.0, max([14.0, *(_LETTER * len(_label(line)) + 16 for line in named)]))
+    room = min(136.0, max([14.0, *(_LETTER * len(_label(line)) + 16 for line in named)]))
     right, bottom = frame.width - room, frame.height - _BOTTOM
 
     def across(value: float) -> float:

@@ -26,12 +26,12 @@ class Origin:
     Args:
         recipe: The resolved recipe as TOML; "" if it cannot be trusted or read.
         tables: The recipe as a dict.
-        provenance: provenance.json as it is, or None.
+        provenance: provenance.json, or None.
     """
 
     recipe: str
     tables: dict[str, Any]
-    provenance: Any
+    provenance: dict[str, Any] | None
 
     def name(self, table: str, key: str = "name") -> str:
         """What the recipe says under `[table] key`, or ""."""
@@ -41,7 +41,7 @@ class Origin:
 
     def fact(self, key: str) -> str:
         """What provenance.json says under `key`, if that is text, or ""."""
-        value = self.provenance.get(key) if isinstance(self.provenance, dict) else None
+        value = (self.provenance or {}).get(key)
         return shorten(value, 2000) if isinstance(value, str) else ""
 
 
@@ -155,8 +155,11 @@ def _origin(folder: RunFolder, gaps: list[str]) -> Origin:
         tables = tomllib.loads(text)
     except (RunFolderError, ValueError, RecursionError) as error:  # TOML's and Unicode's errors
         gaps.append(f"recipe.toml: {shorten(str(error), 300)}.")
-    recipe = shorten(text, _RECIPE)
-    return Origin(recipe, tables, read_value(folder, "provenance.json", gaps))
+    provenance = read_value(folder, "provenance.json", gaps)
+    if provenance is not None and not isinstance(provenance, dict):
+        gaps.append("provenance.json is not shown: it holds no names with values.")
+        provenance = None
+    return Origin(shorten(text, _RECIPE), tables, provenance)
 
 
 def _last_clock(folder: RunFolder, gaps: list[str]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Colors, dashes and markers of curves: told apart by anybody, on light and dark paper.
 
-The hues are those of Okabe and Ito (Color universal design, 2008), made darker or lighter until
-each has the contrast that text needs (4.5 to 1) on its paper. No curve is told by color alone: each
-also has its dash, its marker and, where there is room, its name beside it.
+The hues follow Okabe and Ito (Color universal design, 2008); a search then moved lightness and
+saturation so that each has the contrast that text needs (4.5 to 1) on its paper, and the smallest
+difference of two tones, as seen with full protanopia, deuteranopia and tritanopia, became largest.
+No curve is told by color alone: each also has its dash, its marker and, where there is room, its
+name beside it.
 """
 
 from dataclasses import dataclass
@@ -32,12 +34,12 @@ class Tone:
 
 
 TONES = (
-    Tone("#005a94", "#5cb8f2", "", ""),
-    Tone("#b84500", "#ff9a4d", "7 3", "-4,-4 4,-4 4,4 -4,4"),
-    Tone("#007a5a", "#2fd0a3", "2 2.5", "0,-5 5,4 -5,4"),
-    Tone("#9b2f73", "#f09ccb", "9 3 2 3", "0,-5.5 5.5,0 0,5.5 -5.5,0"),
-    Tone("#45454d", "#d0d0d8", "5 2 1 2 1 2", "0,5 5,-4 -5,-4"),
-    Tone("#7d6200", "#e6cf3c", "12 4", "-5,-2 5,-2 5,2 -5,2"),
+    Tone("#1073d5", "#0e81fe", "", ""),
+    Tone("#b05601", "#de6836", "7 3", "-4,-4 4,-4 4,4 -4,4"),
+    Tone("#034333", "#38fab2", "2 2.5", "0,-5 5,4 -5,4"),
+    Tone("#7e2376", "#e794d9", "9 3 2 3", "0,-5.5 5.5,0 0,5.5 -5.5,0"),
+    Tone("#736f77", "#85897c", "5 2 1 2 1 2", "0,5 5,-4 -5,-4"),
+    Tone("#453908", "#fbec77", "12 4", "-5,-2 5,-2 5,2 -5,2"),
 )
 
 

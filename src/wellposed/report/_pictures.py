@@ -71,7 +71,12 @@ def png_fault(data: bytes) -> str:
             return "a checksum in it is wrong"
         seen.append(kind)
         at = end
-    if at != len(data) or seen[:1] != [b"IHDR"] or seen[-1:] != [b"IEND"] or b"IDAT" not in seen:
+    if (
+        at != len(data)
+        or data[8:16] != b"\0\0\0\x0dIHDR"
+        or seen[-1:] != [b"IEND"]
+        or b"IDAT" not in seen
+    ):
         return "it is cut off"
     width, height = struct.unpack_from(">II", data, 16)
     if not (0 < width <= _SIDE and 0 < height <= _SIDE):

@@ -236,8 +236,8 @@ def _so_far(race: Race) -> Comparison:
     done = sum(len(values) for values in errors.values())
     return Comparison(
         methods=methods,
-        statement=f"The race is not finished: results of {count_of(done, 'run')} are there so far, "
-        "and nothing is compared before all are.",
+        statement="The race is not finished: "
+        f"results are there from {count_of(done, 'run')}, and nothing is compared before all are.",
     )
 
 

@@ -32,6 +32,7 @@ def plain(value: float | None, digits: int = 3) -> str:
         return str(value)
     if value == 0:
         return "0"
+    value = float(f"{value:.{digits - 1}e}")
     exponent = math.floor(math.log10(abs(value)))
     if not -4 < exponent < 7:
         return f"{value:.{digits - 1}e}"
@@ -111,7 +112,7 @@ def memory(size: float | None) -> str:
         size /= 1000
         units.pop(0)
     unit = units[0]
-    return f"{count(size) if unit == 'B' else plain(size, 3 if size >= 100 else 2)}{SPACE}{unit}"
+    return f"{count(size) if unit == 'B' else plain(size, 3 if size >= 99.5 else 2)}{SPACE}{unit}"
 
 
 def error_sentence(
