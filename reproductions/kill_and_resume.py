@@ -192,12 +192,12 @@ def write(out: Path, rows: list[dict]) -> None:
         inside = sum(row["inside_checkpoint_write"] for row in own)
         equal = sum(all(row["equal"].values()) for row in own)
         lines.append(f"| {name} | {len(own)} | {inner} | {inside} | {equal} |")
-    cpu = platform.processor() or platform.machine()
+    cpu = f"{platform.system()} on {platform.machine()}"
     lines += [
         "",
         '"Inside an inner cycle": the checkpoint that training went on from lies between two',
         'steps of the anchor. "Inside a checkpoint write": a half-written one was left behind.',
-        f"Python {platform.python_version()}, torch {torch.__version__}, {platform.system()}, {cpu}.",
+        f"Python {platform.python_version()}, torch {torch.__version__}, {cpu}.",
     ]
     (out / "kill-and-resume.md").write_text("\n".join(lines) + "\n")
 

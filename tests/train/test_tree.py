@@ -50,9 +50,7 @@ def test_what_goes_in_comes_out(tree):
     assert same(unflatten(plain, tensors), tree)
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.float32, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
-)
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "int64", "uint8", "bool"])
 def test_tensors_keep_type_bits_and_layout(name):
     dtype = getattr(torch, name)
     tensor = torch.randn(2, 3, 4, 5).mul(9).to(dtype).contiguous(memory_format=torch.channels_last)
