@@ -144,7 +144,7 @@ BOMBS = {
     "tuples of tuples, as a key": b"\x80\x02}" + bomb_of_tuples()[2:] + b"Ns.",
     "tuples of tuples, as a name": bomb_of_tuples() + b"q\x01h\x01\x93.",
     "tuples of tuples, as a shape": array(bomb_of_tuples()[2:]),
-    "deep nesting": b"\x80\x02" + b")" + b"\x85" * 200_000 + b"Ns.",
+    "deep nesting": b"\x80\x02" + b")" + b"\x85" * 50_000 + b"Ns.",
 }
 
 

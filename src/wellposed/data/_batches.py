@@ -95,11 +95,14 @@ class Batches:
         generator = torch.Generator().manual_seed(derived_seed(self.seed, index))
         return torch.randperm(len(self.examples), generator=generator)
 
+    def _cut(self, rows: Tensor) -> tuple[Tensor, ...]:
+        return rows.split(self.size) if len(rows) else ()
+
     def _gathered(self, order: Tensor, index: int, start: int) -> Iterator[Batch]:
         rows, targets, like = self._resident
         order = order.to(rows.device)
-        labels = targets.index_select(0, order).split(self.size)
-        for position, chosen in enumerate(order.split(self.size)):
+        labels = self._cut(targets.index_select(0, order))
+        for position, chosen in enumerate(self._cut(order)):
             inputs = rows.index_select(0, chosen).view(-1, *like)
             if self._last:
                 inputs = inputs.permute(0, 3, 1, 2)
@@ -132,7 +135,7 @@ class Batches:
                 inputs = self._augmented(inputs, index, start + position)
             return inputs, targets.to(self.device)
 
-        jobs = enumerate(order.split(self.size))
+        jobs = enumerate(self._cut(order))
         yield from in_order(read, jobs, workers=self.workers or default_workers())
 
     def _augmented(self, inputs: Tensor, index: int, position: int) -> Tensor:
