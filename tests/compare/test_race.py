@@ -37,12 +37,12 @@ class Record:
     def begin_run(self, entry):
         self.begun.append(entry)
 
-    def end_run(self, entry, found):
+    def end_run(self, entry, _):
         self.ended.append(entry)
 
     def begin(self, start): ...
 
-    def step(self, step):
+    def step(self, _):
         self.steps += 1
         if self.steps == self.stop_after:
             os.kill(os.getpid(), signal.SIGINT)
@@ -89,8 +89,8 @@ def test_the_verdict_is_made_of_the_runs_own_results(done):
 def test_methods_of_a_seed_share_their_split_and_seeds_do_not(done):
     _, folder, _ = done
     parts = {
-        path.relative_to(folder.path).as_posix(): RunFolder.open(path).read_json("data.json")["parts"]
-        for path in folder.run_paths()
+        run.path.relative_to(folder.path).as_posix(): run.read_json("data.json")["parts"]
+        for run in folder.runs()
     }
     assert parts["runs/sgd/seed-0"] == parts["runs/adam/seed-0"]
     assert parts["runs/sgd/seed-0"] != parts["runs/sgd/seed-1"]

@@ -76,7 +76,8 @@ def test_regularizers_are_added(digits):
 
 
 def test_a_proximal_optimizer_takes_the_regularizer_out_of_the_objective(digits):
-    made = built("optimizer={name='proximalsgd', lr=0.1}", "regularizer.0={name='l1', strength=9.0}", data=digits)  # fmt: skip
+    settings = ["optimizer={name='proximalsgd', lr=0.1}", "regularizer.0={name='l1', strength=9.0}"]
+    made = built(*settings, data=digits)
     assert made.problem.regularizer is None
     batches = [digits.train.take(torch.arange(50))] * 30
     for _ in steps(made.problem, made.optimizer, batches):

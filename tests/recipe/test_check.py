@@ -51,7 +51,7 @@ def test_a_recipe_is_checked_wholly():
         ("epochs = 2", "seed = 2", "Plan has no argument 'seed'"),
         ("epochs = 2", 'precision = "half"', r"train\.precision is 'half'; it should be one of"),
         ('"digits"', '"digit"', r"^r\.toml:1: no dataset is called 'digit'; did you mean 'digits'"),
-        ('"digits"', '{name = "digits", valdation = 0.1}', "Digits has no argument 'valdation'; did"),
+        ('"digits"', '{name = "digits", valdation = 0.1}', "Digits has no argument 'valdation'; "),
         ('"digits"', '{name = "digits", test = "a"}', r"data\.test is 'a'; it should be a number"),
         ('"digits"', '"imagefolder"', "ImageFolder needs path; add path = ... to"),
     ],

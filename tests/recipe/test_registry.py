@@ -40,7 +40,7 @@ def test_a_name_may_be_written_as_people_write_it():
     ("table", "name", "words"),
     [
         ("model", "lenett", r"^r\.toml:2: no model is called 'lenett'; did you mean 'lenet'"),
-        ("data", "fashon-mnist", "no dataset is called 'fashon-mnist'; did you mean 'fashionmnist'"),
+        ("data", "fashon-mnist", "'fashon-mnist'; did you mean 'fashionmnist'"),
         ("init", "glorott", "no initializer is called"),
         ("augment", "shft", "no augmentation is called 'shft'; did you mean 'shift'"),
         ("model", "nowhere_at_all:make", r"^r\.toml:2: cannot import 'nowhere_at_all:make'"),

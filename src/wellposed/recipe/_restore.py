@@ -98,7 +98,7 @@ def _described(folder: RunFolder) -> dict[str, Any]:
         RunFolderError: If it is missing or does not say it.
     """
     try:
-        found = folder.read_json("data.json") if folder.has("data.json") else None
+        found: dict[str, Any] = folder.read_json("data.json") if folder.has("data.json") else {}
         kept = _Described.model_validate(found).model_dump()
     except ValidationError:
         raise RunFolderError(

@@ -17,7 +17,8 @@ def source(name: str, settings: Iterable[str] = (), **arguments: Any) -> Source:
 
     Raises `RecipeError` if there is no such source, or it takes no such arguments.
     """
-    tables: dict[str, Any] = {"data": {"name": name, **arguments}, "model": "linear", "optimizer": "sgd"}
+    named = {"name": name, **arguments}
+    tables: dict[str, Any] = {"data": named, "model": "linear", "optimizer": "sgd"}
     recipe = Recipe.from_tables(tables).override([f"data.{setting}" for setting in settings])
     found: Source = source_of(recipe)()
     return found
@@ -49,7 +50,9 @@ def other_data(restored: Restored, name: str, *, data_dir: str | Path | None = N
     return replace(
         found,
         standardization=restored.standardization,
-        **{part: _standardized(restored, examples) for part, examples in found.parts.items()},
+        train=_standardized(restored, found.train),
+        validation=found.validation and _standardized(restored, found.validation),
+        test=found.test and _standardized(restored, found.test),
     )
 
 
