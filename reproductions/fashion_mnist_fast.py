@@ -10,6 +10,7 @@ weights: whitening, choice of precision and all steps with their records, withou
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,6 +79,9 @@ def table(rows, machine):
         "",
         "Fashion-MNIST: 60,000 training images, all of them used; 10,000 test images, looked at "
         "once, after training. The recipe was chosen on held-out training images.",
+        "",
+        f"On average {os.getloadavg()[2]:.1f} processes wanted this machine's processors (load over 15 "
+        "minutes at the end, this one included); others only add to the CPU seconds.",
         "",
         f"Machine: {machine}",
         "",

@@ -22,9 +22,7 @@ def test_has_as_many_weights_as_counted_by_hand():
 
 def test_without_hidden_layers_is_linear():
     model = MLP(shape=(3,), classes=2, hidden=()).double()
-    torch.testing.assert_close(
-        model(2 * INPUTS) - model(INPUTS), model(INPUTS) - model(0 * INPUTS)
-    )
+    torch.testing.assert_close(model(2 * INPUTS) - model(INPUTS), model(INPUTS) - model(0 * INPUTS))
 
 
 @pytest.mark.parametrize(

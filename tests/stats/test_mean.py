@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
 from scipy.stats import t, ttest_1samp, ttest_rel
 
 from wellposed.errors import ArgumentError
@@ -64,10 +65,17 @@ def test_paired_difference_covers_where_seeds_differ_more_than_methods():
     assert hits / trials == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / trials))
 
 
-@pytest.mark.parametrize("few", [[], [1.0], [[1.0, 2.0]]])
+@pytest.mark.parametrize("few", [[], [1.0]])
 def test_fewer_than_two_values_are_refused(few):
-    with pytest.raises(ArgumentError, match="at least 2 values in a row, .*; run more seeds"):
+    with pytest.raises(ArgumentError, match=r"at least 2 values in a row, .*; run more seeds"):
         mean_interval(few)
+
+
+def test_tables_are_refused():
+    with pytest.raises(
+        (ArgumentError, TypeCheckError), match=r"in a row, got shape \(1, 2\)|Actual"
+    ):
+        mean_interval([[1.0, 2.0]])
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -83,5 +91,5 @@ def test_sides_of_different_length_are_refused():
 
 @pytest.mark.parametrize("level", [0.0, 1.0])
 def test_levels_outside_0_and_1_are_refused(level):
-    with pytest.raises(ArgumentError, match="try 0.95"):
+    with pytest.raises(ArgumentError, match=r"try 0\.95"):
         mean_interval([1, 2], level)

@@ -14,7 +14,7 @@ SHARES = np.linspace(0.0005, 0.9995, 1000)
 def coverage(interval, n, level):
     """The probability that the interval holds the share, at each share: summed, not sampled."""
     bounds = np.array([interval(k, n, level) for k in range(n + 1)])
-    inside = (bounds[:, :1] <= SHARES) & (SHARES <= bounds[:, 1:])
+    inside = (bounds[:, :1] <= SHARES) & (bounds[:, 1:] >= SHARES)
     return (binom.pmf(np.arange(n + 1)[:, None], n, SHARES) * inside).sum(0)
 
 

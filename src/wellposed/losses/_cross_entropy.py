@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -45,7 +45,7 @@ class CrossEntropy(Loss):
         )
 
     def __call__(
-        self, outputs: Float[Tensor, "batch classes"], targets: Int[Tensor, " batch"]
+        self, outputs: Float[Tensor, "batch classes"], targets: Shaped[Tensor, "batch ..."]
     ) -> Float[Tensor, " batch"]:
         """Value per example, at least 0, not averaged."""
         require_classes(targets, "CrossEntropy")

@@ -1,7 +1,7 @@
 """The error: what is counted, where the loss is what is minimized."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from wellposed.errors import ArgumentError
@@ -9,7 +9,7 @@ from wellposed.errors import ArgumentError
 
 @torch.no_grad()
 def top_k_error(
-    outputs: Float[Tensor, "batch classes"], targets: Int[Tensor, " batch"], k: int = 1
+    outputs: Float[Tensor, "batch classes"], targets: Shaped[Tensor, "batch ..."], k: int = 1
 ) -> Float[Tensor, " batch"]:
     """1 where the target is not among the k largest outputs, else 0, per example.
 
@@ -19,7 +19,7 @@ def top_k_error(
 
     Args:
         outputs: Scores; only their order matters.
-        targets: Class numbers.
+        targets: Class numbers: integers, shape (batch,).
         k: How many guesses are allowed, from 1 to the number of classes.
 
     Raises:
