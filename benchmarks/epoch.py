@@ -194,7 +194,7 @@ def _environment(scratch: Path) -> dict[str, str]:
             "CUDA_VISIBLE_DEVICES": "",
             "HF_HUB_OFFLINE": "1",
             "TERM": "xterm-256color",
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
         }
     )
 
