@@ -39,8 +39,9 @@ def test_prox_is_that_of_the_elastic_net_with_added_strengths(l1, l2, more):
 
 
 def test_prox_of_anything_else_is_refused():
-    with pytest.raises(ArgumentError, match="a sum with Bias is not known; it is for L1, L2"):
-        (L1(0.1) + Bias()).prox_([torch.ones(2, 2)], 0.1)
+    for term in (L1(0.1) + Bias(), Bias() + L1(0.1), L1(0.1) + Bias() + L2(0.1), Sum((Bias(),))):
+        with pytest.raises(ArgumentError, match=r"Bias.* is not known; it is for sums of L1, L2"):
+            term.prox_([torch.ones(2, 2)], 0.1)
 
 
 def test_a_sum_of_nothing_is_refused():

@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from wellposed.regularizers._sum import Sum
+from wellposed.errors import ArgumentError, require
 
 
 @final
@@ -47,8 +47,6 @@ class Regularizer(ABC):
 
     def __add__(self, other: "Regularizer") -> "Sum":
         """The regularizer whose value is the sum of both values."""
-        from wellposed.regularizers._sum import Sum
-
         return Sum((self, other))
 
 
@@ -64,6 +62,56 @@ class Proximal(Regularizer):
                 are, as they do in the value of R.
             step: Step size > 0 of the gradient step before.
         """
+
+    @abstractmethod
+    def merged(self, other: Regularizer) -> "Proximal | None":
+        """The sum with another one as one regularizer with a cheap proximal map; None if none."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Sum(Regularizer):
+    """R = R1 + R2 + ...; made by `+`.
+
+    The proximal map of a sum is known where its terms merge into one that has one, as L1, L2 and
+    elastic nets do into an elastic net. It is refused elsewhere: it is not the composition.
+
+    Args:
+        terms: The regularizers; a sum among them is opened. At least one.
+
+    Raises:
+        ArgumentError: If there is no term.
+    """
+
+    terms: tuple[Regularizer, ...]
+
+    def __post_init__(self) -> None:
+        flat: list[Regularizer] = []
+        for term in self.terms:
+            flat.extend(term.terms if isinstance(term, Sum) else (term,))
+        require(len(flat) > 0, "Sum needs at least one regularizer, got none")
+        object.__setattr__(self, "terms", tuple(flat))
+
+    def __call__(self, at: Point) -> Float[Tensor, ""]:
+        """Sum of the values of all terms."""
+        return torch.stack([term(at) for term in self.terms]).sum()
+
+    def prox_(self, parameters: Sequence[Tensor], step: float) -> None:
+        """Apply the proximal map of the whole sum, in place.
+
+        Raises:
+            ArgumentError: If the map of the sum is not known.
+        """
+        whole = self.terms[0] if isinstance(self.terms[0], Proximal) else None
+        for term in self.terms[1:]:
+            whole = whole and whole.merged(term)
+        if whole is None:
+            names = " + ".join(type(term).__name__ for term in self.terms)
+            raise ArgumentError(
+                f"the proximal map of {names} is not known; it is for sums of L1, L2 and "
+                "ElasticNet, so differentiate this one instead"
+            )
+        whole.prox_(parameters, step)
 
 
 def is_weight(parameter: Tensor) -> bool:

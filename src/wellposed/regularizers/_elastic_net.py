@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wellposed.errors import ArgumentError, require
-from wellposed.regularizers._base import Point, Proximal, is_weight
+from wellposed.regularizers._base import Point, Proximal, Regularizer, is_weight
 
 
 class Shrinkage(Proximal):
@@ -53,6 +53,12 @@ class Shrinkage(Proximal):
             torch._foreach_sub_(weights, within)  # w - clip(w, -t, t): exact zeros, none negative
         if l2:
             torch._foreach_div_(weights, 1 + step * l2)
+
+    def merged(self, other: Regularizer) -> "ElasticNet | None":
+        """The elastic net with both strengths added; None for what is no such thing."""
+        if not isinstance(other, Shrinkage):
+            return None
+        return ElasticNet(*(a + b for a, b in zip(self.strengths, other.strengths, strict=True)))
 
 
 @final
