@@ -67,8 +67,15 @@ def test_nothing_and_what_is_not_finite_still_give_an_axis():
 
 @pytest.mark.parametrize(
     ("values", "answer"),
-    [([1, 30], True), ([1, 10], False), ([0, 0], False), ([], False), ([1, math.inf], False)],
-    ids=range(5),
+    [
+        ([1, 30], True),
+        ([1, 10], False),
+        ([0, 0], False),
+        ([], False),
+        ([1, math.inf], False),
+        ([-1, 1, 99], False),
+    ],
+    ids=range(6),
 )
 def test_log_is_wanted_for_large_ratios(values, answer):
     assert wants_log(values) is answer

@@ -22,6 +22,7 @@ def test_charts_of_a_run():
         "gradient_norm": curve(1, 2, 1),
         "optimizer gamma": curve(1, 2, 3),
         "optimizer kappa": curve(0.1, 0.1),
+        "optimizer inner_index": curve(1, 2),
     }
     found = {chart.heading: chart for chart in run_charts(History(curves))}
     assert list(found) == ["Objective", "Error", "Gradient norm", "gamma"]

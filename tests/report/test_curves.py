@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wellposed.report._curves import Curve, mean_curve, read_history, thin
+from wellposed.report._curves import Curve, mean_curve, read_history, smooth, thin
 
 ordinates = st.lists(st.floats(), max_size=300)
 
@@ -109,3 +109,21 @@ def test_long_log_and_many_names_stay_small(make_run, tmp_path):
 def test_curve_of_nothing_finite_is_thinned_too():
     curve = Curve(tuple(range(1000)), (math.nan,) * 1000)
     assert len(thin(curve, 10).x) <= 7
+
+
+def test_smooth_takes_means_over_equal_stretches():
+    rng = np.random.default_rng(0)
+    x, y = np.arange(600.0), rng.normal(size=600)
+    found = smooth(Curve(tuple(x), tuple(y)), 6)
+    edges = [np.minimum((x / 599 * 6).astype(int), 5) == k for k in range(6)]
+    assert found.y == pytest.approx([y[edge].mean() for edge in edges])
+    assert found.x == pytest.approx([x[edge].mean() for edge in edges])
+
+
+def test_smooth_leaves_short_curves_and_skips_gaps():
+    short = Curve((0, 1), (math.nan, 2.0))
+    assert smooth(short) is short
+    gap = Curve((0, 1, 2, 100), (1.0, math.nan, 3.0, 5.0))
+    assert smooth(gap, 2) == Curve((1.0, 100.0), (2.0, 5.0))
+    same = Curve((7.0,) * 3, (1.0, 2.0, 3.0))
+    assert smooth(same, 2) == Curve((7.0,), (2.0,))

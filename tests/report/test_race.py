@@ -102,7 +102,8 @@ def test_numbers_that_are_missing_are_said_to_be(small):
         comparison["seeds"] = []
         comparison["methods"][0] = {"name": "sgd"}
         comparison["methods"][1] |= {"standard_error": None, "interval": None}
-        comparison["pairs"][0] |= {"statement": "", "decided": True}
+        comparison["pairs"][0] |= {"decided": True, "difference": -0.1}
+        comparison["methods"][1]["diverged"] = [2]
         comparison["pairs"].append(comparison["pairs"][0] | {"decided": False})
 
     edit(small, forget)
@@ -111,7 +112,8 @@ def test_numbers_that_are_missing_are_said_to_be(small):
     assert found.methods[0].cells == ["not known", "not known", "0"] + ["not known"] * 4
     assert readable(found.methods[1].cells[0]).endswith(" %")
     assert "\u00b1" not in found.methods[1].cells[0]
-    assert [pair.verdict for pair in found.pairs] == ["decided", "not decided"]
+    assert [pair.verdict for pair in found.pairs] == ["sgd has the smaller error", "not decided"]
+    assert found.methods[1].cells[2] == "3 (1 diverged)"
 
 
 def test_many_unfinished_runs_are_not_all_named(make_race, tmp_path):

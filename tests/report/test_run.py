@@ -75,9 +75,12 @@ def test_run_without_results_says_how_far_it_is(make_run, tmp_path, status, lead
 
 
 def test_failed_run_says_why(empty):
-    empty.set_status(Status.FAILED, message="the loss became nan at step 3")
+    empty.set_status(Status.FAILED, diverged="the loss became nan at step 3", message="so it is")
     found = view(empty)
-    assert found.lead == "The run failed before its first record. the loss became nan at step 3"
+    assert (
+        found.lead
+        == "The run failed before its first record. The loss became nan at step 3. So it is."
+    )
 
 
 def test_run_that_has_hardly_begun(empty):

@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import final
 
-_SUPERSCRIPT = str.maketrans(
-    "-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
-)
+from wellposed.report._sentences import power_of_ten
 
 
 @final
@@ -81,9 +79,10 @@ def logarithmic(values: Iterable[float], *, name: Callable[[float], str], most: 
 
 
 def wants_log(values: Iterable[float], ratio: float = 20.0) -> bool:
-    """Whether values span so large a ratio that a linear axis would hide the small ones."""
-    positive = [value for value in values if value > 0 and math.isfinite(value)]
-    return bool(positive) and max(positive) / min(positive) >= ratio
+    """Whether no value is negative, and a linear axis would hide the small ones."""
+    finite = [value for value in values if math.isfinite(value)]
+    positive = [value for value in finite if value > 0]
+    return bool(positive) and min(finite) >= 0 and max(positive) / min(positive) >= ratio
 
 
 def number_name(value: float) -> str:
@@ -92,10 +91,7 @@ def number_name(value: float) -> str:
         return "0"
     size = abs(value)
     if size < 1e-3 or size >= 1e9:
-        exponent = math.floor(math.log10(size) + 1e-9)
-        power = "10" + str(exponent).translate(_SUPERSCRIPT)
-        mantissa = value / 10**exponent
-        return power if abs(mantissa - 1) < 1e-6 else f"{mantissa:.3g}\u00b7{power}"
+        return power_of_ten(value)
     for limit, unit in ((1e6, "M"), (1e3, "k")):
         if size >= limit:
             return f"{value / limit:.4g}{unit}".replace("-", "\u2212")

@@ -7,7 +7,7 @@ from typing import final
 from markupsafe import Markup
 
 from wellposed.report._axis import wants_log
-from wellposed.report._curves import Curve, History, mean_curve
+from wellposed.report._curves import Curve, History, mean_curve, smooth
 from wellposed.report._figures import Frame, Line, line_chart
 from wellposed.report._sentences import percent, plain, shorten
 
@@ -46,6 +46,7 @@ class Team:
     histories: Sequence[History]
 
 
+_NOISY = frozenset({"error train", "objective", "gradient_norm"})  # windows of a few batches
 _WORDS = {
     "objective": ("Objective", "mean loss + penalty on training batches"),
     "lr": ("Step size", "lr of the first parameter group"),
@@ -62,14 +63,18 @@ def run_charts(history: History) -> list[Chart]:
         if any(curves["penalty"].finite) if "penalty" in curves else False:
             lines |= {"loss": curves["loss"]} if "loss" in curves else {}
         charts.append(_chart(*_WORDS["objective"], lines))
-    errors = {n.removeprefix("error "): c for n, c in curves.items() if n.startswith("error ")}
+    errors = {
+        name.removeprefix("error "): smooth(curve) if name == "error train" else curve
+        for name, curve in curves.items()
+        if name.startswith("error ")
+    }
     if errors:
         charts.append(_chart("Error", "fraction of examples wrong", errors, percentage=True))
     charts += [_chart(*_WORDS[n], {"": curves[n]}) for n in ("lr", "gradient_norm") if n in curves]
     charts += [
         _chart(name.removeprefix("optimizer "), "as the optimizer reports it", {"": curve})
         for name, curve in curves.items()
-        if name.startswith("optimizer ") and len(set(curve.finite)) > 1
+        if _is_diagnostic(name) and len(set(curve.finite)) > 1
     ]
     return charts
 
@@ -79,8 +84,13 @@ def constants(history: History) -> list[tuple[str, str]]:
     return [
         (name.removeprefix("optimizer "), f"{curve.finite[0]:.4g}")
         for name, curve in history.curves.items()
-        if name.startswith("optimizer ") and len(set(curve.finite)) == 1
+        if _is_diagnostic(name) and len(set(curve.finite)) == 1
     ]
+
+
+def _is_diagnostic(name: str) -> bool:
+    """Whether the optimizer tells this about itself; its position in a cycle does not count."""
+    return name.startswith("optimizer ") and not name.endswith("_index")
 
 
 def race_charts(teams: Sequence[Team]) -> list[Chart]:
@@ -88,7 +98,7 @@ def race_charts(teams: Sequence[Team]) -> list[Chart]:
     present = {name for team in teams for history in team.histories for name in history.curves}
     validation = sorted(n for n in present if n.startswith("error ") and n != "error train")
     wanted = [(n, f"{n.removeprefix('error ').capitalize()} error", "") for n in validation[:2]]
-    wanted.append(("error train", "Training error", "in train mode, on augmented batches if any"))
+    wanted.append(("error train", "Training error", "in train mode, smoothed"))
     wanted += [(name, *_WORDS[name]) for name in ("objective", "lr", "gradient_norm")]
     shown = [item for item in wanted if item[0] in present]
     return [_race_chart(*item, teams, wide=k == 0) for k, item in enumerate(shown)]
@@ -111,6 +121,7 @@ def _race_chart(name: str, heading: str, note: str, teams: Sequence[Team], *, wi
     lines, means = [], {}
     for team in teams:
         curves = [h.curves[name] for h in team.histories if name in h.curves]
+        curves = [smooth(c) for c in curves] if name in _NOISY else curves
         mean = mean_curve(curves)
         if mean is None:
             continue

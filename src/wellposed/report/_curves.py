@@ -88,6 +88,21 @@ def thin(curve: Curve, most: int) -> Curve:
     return Curve(tuple(curve.x[k] for k in chosen), tuple(curve.y[k] for k in chosen))
 
 
+def smooth(curve: Curve, most: int = 60) -> Curve:
+    """Means over at most `most` equal stretches of the abscissa, where there are more points.
+
+    A mean is drawn in the middle of its points; what is not finite does not count.
+    """
+    x, y = (np.array(values) for values in _finite(curve))
+    if len(x) <= most:
+        return curve
+    stretch = np.minimum((x - x[0]) / max(x[-1] - x[0], 1e-300) * most, most - 1).astype(int)
+    count = np.maximum(np.bincount(stretch, minlength=most), 1)
+    x, y = (np.bincount(stretch, weights=v, minlength=most) / count for v in (x, y))
+    there = np.unique(stretch)
+    return Curve(tuple(map(float, x[there])), tuple(map(float, y[there])))
+
+
 def mean_curve(curves: Sequence[Curve]) -> Curve | None:
     """The mean of several curves where all of them are known; None if that is nowhere."""
     usable = [

@@ -115,6 +115,7 @@ class Method(_Tolerant):
     cpu_seconds: Measure = None
     optimizer_bytes: Measure = None
     runs: list[str] = []
+    diverged: list[int] = []
 
 
 class Pair(_Tolerant):
@@ -125,7 +126,6 @@ class Pair(_Tolerant):
     difference: float
     interval: tuple[float, float]
     decided: bool
-    statement: Annotated[str, AfterValidator(lambda text: shorten(text, 600))] = ""
 
 
 class Comparison(_Tolerant):

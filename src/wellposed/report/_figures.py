@@ -7,6 +7,7 @@ a title and a description for those who do not see it.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import final
 
 from markupsafe import Markup
@@ -121,10 +122,15 @@ def interval_chart(title: str, estimates: Sequence[Estimate], *, width: int = 36
         for tick, _ in axis.ticks
     ]
     parts += [_text(across(t), bottom + 16, name, "tick middle") for t, name in axis.ticks]
+    places = round(median([percent_places(e.interval) for e in estimates] or [1]))
+    said = [_measured(estimate, places) for estimate in estimates]
     for number, estimate in enumerate(estimates):
-        parts.append(_estimate(estimate, across, number * row + 20, left, right))
-    said = "; ".join(f"{e.name} {_measured(e)}" for e in estimates)
-    return _svg(title, said, width, bottom + 24, parts)
+        y = number * row + 20
+        parts.append(_text(right, y, said[number], "label end"))
+        parts.append(_estimate(estimate, across, y, left))
+    names = [estimate.name for estimate in estimates]
+    description = "; ".join(f"{name} {text}" for name, text in zip(names, said, strict=True))
+    return _svg(title, description, width, bottom + 24, parts)
 
 
 def swatch(series: int) -> Markup:
@@ -236,14 +242,11 @@ def apart(heights: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def _estimate(
-    estimate: Estimate, across: Callable[[float], float], y: float, left: float, right: float
+    estimate: Estimate, across: Callable[[float], float], y: float, left: float
 ) -> Markup:
     """One row of an interval chart."""
     look, line = f"tone-{tone(estimate.series)}", y + 13
-    parts = [
-        _text(left, y, shorten(estimate.name, 28), f"label {look}"),
-        _text(right, y, _measured(estimate), "label end"),
-    ]
+    parts = [_text(left, y, shorten(estimate.name, 28), f"label {look}")]
     if estimate.interval is not None:
         ends = [across(max(end, 0.0)) for end in estimate.interval]
         parts.append(
@@ -261,9 +264,8 @@ def _estimate(
     return Markup("").join(parts)
 
 
-def _measured(estimate: Estimate) -> str:
+def _measured(estimate: Estimate, places: int) -> str:
     """The mean with its interval, in percent."""
-    places = percent_places(estimate.interval)
     mean = percent(estimate.mean, places)
     if estimate.interval is None:
         return mean

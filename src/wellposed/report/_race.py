@@ -166,12 +166,12 @@ def _method(method: Method, runs: list[Run], places: int, number: int, album: Al
     shown = next((run for run in runs if run.results), runs[0] if runs else None)
     return MethodView(
         name=method.name,
-        optimizer=method.optimizer,
+        optimizer="" if method.optimizer == method.name else method.optimizer,
         swatch=swatch(number),
         cells=[
             _mean(method, places),
             percent_interval(method.interval, percent_places(method.interval)),
-            str(len(method.errors)),
+            _seeds(method),
             count(method.gradient_evaluations),
             duration(method.seconds),
             duration(method.cpu_seconds),
@@ -180,6 +180,12 @@ def _method(method: Method, runs: list[Run], places: int, number: int, album: Al
         run=view_run(shown, album) if shown else None,
         run_name=shown.folder.path.name.replace("-", " ") if shown else "",
     )
+
+
+def _seeds(method: Method) -> str:
+    """How many seeds there are, and how many of them diverged."""
+    diverged = f" ({len(method.diverged)} diverged)" if method.diverged else ""
+    return f"{len(method.errors)}{diverged}"
 
 
 def _mean(method: Method, places: int) -> str:
@@ -194,12 +200,12 @@ def _mean(method: Method, places: int) -> str:
 
 def _pair(pair: Pair) -> PairView:
     """A pair of methods in words."""
-    decided = "decided" if pair.decided else "not decided"
+    better = pair.a if pair.difference < 0 else pair.b
     return PairView(
         names=f"{pair.a} \u2212 {pair.b}",
         difference=points(pair.difference, percent_places(pair.interval)),
         interval=points_interval(pair.interval),
-        verdict=pair.statement or decided,
+        verdict=f"{better} has the smaller error" if pair.decided else "not decided",
         decided=pair.decided,
     )
 

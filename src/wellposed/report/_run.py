@@ -20,6 +20,7 @@ from wellposed.report._sentences import (
     percent_interval,
     percent_places,
     plain,
+    shorten,
 )
 from wellposed.runs import RunFolder, Status
 
@@ -182,8 +183,9 @@ def _lead(run: Run) -> str:
 
 def _message(run: Run) -> str:
     """What run.json adds to the status, as another sentence."""
-    message = run.info.get("message")
-    return f" {message[:600]}" if isinstance(message, str) and message else ""
+    facts = [run.info.get(key) for key in ("diverged", "message")]
+    said = [shorten(fact, 600).rstrip(".") for fact in facts if isinstance(fact, str) and fact]
+    return "".join(f" {text[:1].upper()}{text[1:]}." for text in said)
 
 
 def _tiles(run: Run) -> Rows:

@@ -10,6 +10,9 @@ from datetime import datetime
 NARROW = "\u202f"  # thin space between groups of three digits; does not break
 SPACE = "\u00a0"  # between a number and its unit; does not break
 UNKNOWN = "not known"
+_SUPERSCRIPT = str.maketrans(
+    "-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
+)
 
 
 def count(value: float | None) -> str:
@@ -25,7 +28,7 @@ def count_of(number: int, word: str) -> str:
 
 
 def plain(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits: "0.0123", "1.2e-07", "4 320"."""
+    """A number with so many significant digits: "0.0123", "1.2\u00b710\u207b\u2077", "4 320"."""
     if value is None:
         return UNKNOWN
     if not math.isfinite(value):
@@ -35,8 +38,16 @@ def plain(value: float | None, digits: int = 3) -> str:
     value = float(f"{value:.{digits - 1}e}")
     exponent = math.floor(math.log10(abs(value)))
     if not -4 < exponent < 7:
-        return f"{value:.{digits - 1}e}"
+        return power_of_ten(value)
     return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace(",", NARROW)
+
+
+def power_of_ten(value: float) -> str:
+    """A number other than 0 with its power of ten: "2.5\u00b710\u207b\u2075", "10\u207b\u2075"."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
+    mantissa = f"{float(mantissa):g}".replace("-", "\u2212")
+    return power if mantissa == "1" else f"{mantissa}\u00b7{power}"
 
 
 def decimals(half_width: float | None) -> int:
