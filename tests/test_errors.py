@@ -51,7 +51,9 @@ def test_nearest(name, known, said):
 
 
 def test_not_finite_says_where_and_what_to_try():
-    error = NotFiniteError(412, float("nan"), last=2.3, culprit="gradient of conv", remedy="lr=0.02")
+    error = NotFiniteError(
+        412, float("nan"), last=2.3, culprit="gradient of conv", remedy="lr=0.02"
+    )
     assert str(error).splitlines() == [
         "the loss became nan at step 412 (last finite value 2.3)",
         "  first seen in  gradient of conv",

@@ -1,6 +1,6 @@
 """Markdown extension: LaTeX between dollars becomes MathML, which browsers draw by themselves."""
 
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from latex2mathml.converter import convert_to_element
 from markdown import Extension, Markdown
@@ -19,10 +19,10 @@ class MathProcessor(InlineProcessor):
         super().__init__(pattern, markdown)
         self.display = display
 
-    def handleMatch(self, match, data):  # type: ignore[override]  # noqa: ANN001, ANN201, ARG002, N802
+    def handleMatch(self, match, data):  # noqa: ARG002, N802 - its name and arguments are Markdown's
         """MathML for the matched formula, kept whole by an inline stash."""
         element = convert_to_element(match.group(1).strip(), display=self.display)
-        html = ElementTree.tostring(element, encoding="unicode")
+        html = ET.tostring(element, encoding="unicode")
         return self.md.htmlStash.store(html), match.start(0), match.end(0)
 
 
@@ -31,7 +31,9 @@ class MathExtension(Extension):
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802
         """Add display and inline patterns."""
-        md.inlinePatterns.register(MathProcessor(DISPLAY, md, "block"), "math-display", PRIORITY + 1)
+        md.inlinePatterns.register(
+            MathProcessor(DISPLAY, md, "block"), "math-display", PRIORITY + 1
+        )
         md.inlinePatterns.register(MathProcessor(INLINE, md, "inline"), "math-inline", PRIORITY)
 
 
