@@ -1,5 +1,7 @@
 """A small problem that has all that makes resuming hard: batch norm, dropout, pictures, parts."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
@@ -56,6 +58,12 @@ def make_folder(tmp_path):
     return lambda name="run": RunFolder.create(
         tmp_path / name, kind="run", recipe="", provenance={}
     )
+
+
+@pytest.fixture(autouse=True)
+def _no_power_cuts(monkeypatch):
+    """Tests need not wait for the disk; those that count on it put their own in place."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 class Watch:

@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "reproductions" / "kill_and_resume.py"
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_killed_and_resumed_training_equals_the_uninterrupted_one_bit_by_bit(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--kills", "2", "--epochs", "2", "--out", str(tmp_path)]
+    command = [sys.executable, str(SCRIPT), "--kills", "2", "--epochs", "1", "--out", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -35,6 +35,7 @@ def first_culprit(model: nn.Module, steps: Iterable[Step]) -> str | None:
             for step in steps:
                 if not torch.isfinite(step.objective).item():
                     return "the loss or the penalty, where all outputs are finite"
+            _check_weights(model)
         except _FoundError as found:
             return str(found)
     return None
@@ -62,11 +63,16 @@ def _watched(model: nn.Module) -> Iterator[None]:
 
 def _check_start(model: nn.Module, inputs: tuple[Any, ...]) -> None:
     """Raise `_FoundError` if a weight or an input is not finite."""
-    for name, weight in model.named_parameters():
-        _require_finite(weight, f"{name}, after a finite gradient: the update overflowed")
+    _check_weights(model)
     for value in inputs:
         if isinstance(value, Tensor):
             _require_finite(value, "the inputs of the batch")
+
+
+def _check_weights(model: nn.Module) -> None:
+    """Raise `_FoundError` if a weight is not finite, though its gradient was."""
+    for name, weight in model.named_parameters():
+        _require_finite(weight, f"{name}, after a finite gradient: the update overflowed")
 
 
 def _check_output(what: str, _module: nn.Module, _inputs: Any, output: Any) -> None:

@@ -40,12 +40,14 @@ class Journal:
         """Go back to the newest checkpoint if there is one, and say that training starts."""
         training, folder = self._training, self._folder
         if folder is not None:
+            facts: dict[str, Any] = {}
             if (newest := load_checkpoint(folder.checkpoints)) is not None:
                 training.load(newest.parts, str(newest.path))
+                facts = {"skipped_checkpoints": list(newest.skipped)} if newest.skipped else {}
             for log in (folder.log, folder.clock):
                 log.keep_until(training.step)
             self.records = folder.log.read()
-            folder.set_status(Status.RUNNING, step=training.step)
+            folder.set_status(Status.RUNNING, step=training.step, **facts)
         if training.step == 0:
             self._memory = copy.deepcopy(training.state())
         start = Start(

@@ -12,6 +12,7 @@ from wellposed.train._numbers import named_numbers
 from wellposed.train._observer import Start
 from wellposed.train._steps import Step
 
+_REFUSED = "MLflow cannot write there: {error}; give another tracking_uri"
 _STATUS = {"done": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
@@ -20,6 +21,7 @@ class MLflow:
     """Writes the numbers of each record as metrics of one MLflow run, and the choices as its tags.
 
     A resumed run goes on in the same MLflow run, whose id is kept in "mlflow.json" of the folder.
+    What was logged beyond the checkpoint is logged again, with the same values.
 
     Args:
         tracking_uri: Where to; None: what MLflow takes by itself ($MLFLOW_TRACKING_URI).
@@ -27,7 +29,7 @@ class MLflow:
         run_name: None: data and model.
 
     Raises:
-        ArgumentError: If MLflow is not installed.
+        ArgumentError: If MLflow is not installed, or refuses the place.
     """
 
     def __init__(
@@ -40,17 +42,33 @@ class MLflow:
         try:
             from mlflow import MlflowClient
             from mlflow.entities import Metric
+            from mlflow.exceptions import MlflowException
         except ImportError as error:
             raise ArgumentError(
                 "MLflow is not installed; install it with `pip install wellposed[mlflow]`"
             ) from error
-        self._client = MlflowClient(tracking_uri)
+        try:
+            self._client = MlflowClient(tracking_uri)
+        except MlflowException as error:
+            raise ArgumentError(_REFUSED.format(error=error)) from error
+        self._refusal = MlflowException
         self._metric = Metric
         self._experiment = experiment
         self._run_name = run_name
         self._run_id = ""
 
     def begin(self, start: Start) -> None:
+        """Make the MLflow run, or find it again.
+
+        Raises:
+            ArgumentError: If MLflow refuses the place.
+        """
+        try:
+            self._begin(start)
+        except self._refusal as error:
+            raise ArgumentError(_REFUSED.format(error=error)) from error
+
+    def _begin(self, start: Start) -> None:
         """Make the MLflow run, or find it again."""
         kept = Path(start.folder, "mlflow.json") if start.folder else None
         if start.step and kept is not None and kept.is_file():

@@ -85,7 +85,9 @@ def fastest_precision(
     before = rng_state(device)
     candidates = [
         _Candidate(Precision(dtype, layout), problem, batch, device)
-        for dtype, layout in product(_DTYPES, layouts if _has_filters(problem, batch) else layouts[:1])
+        for dtype, layout in product(
+            _DTYPES, layouts if _has_filters(problem, batch) else layouts[:1]
+        )
     ]
     stop = time.perf_counter() + _SECONDS
     for number in range(1 + _ROUNDS):
