@@ -3,9 +3,10 @@
 The update alone, on gradients at hand, for the parameter lists of LeNet-5 (10 tensors, 61,706
 weights) and ResNet-18 (62 tensors, 11.69 million); then a whole training step of LeNet-5 at batch
 64. All candidates run in turn within each repeat, so that a change of the machine's speed hits all
-of them; a repeat is one cycle of 20 steps, the outer step included. The figures are medians over
-the repeats of a candidate's time and of its ratio to fused SGD in the same repeat, with the
-quartiles of that ratio. Exit code 1 if a target is missed.
+of them; a repeat is one cycle of 20 steps, the outer step included. Times are CPU seconds of the
+process, which other processes disturb least (with one thread they are wall seconds on an idle
+machine). The figures are medians over the repeats of a candidate's time and of its ratio to fused
+SGD in the same repeat, with the quartiles of that ratio. Exit code 1 if a target is missed.
 """
 
 import argparse
@@ -40,9 +41,7 @@ CANDIDATES: dict[str, Make] = {
     "EntropySGD, AdamW inside": lambda p: EntropySGD(
         p, lr=1e-4, inner_steps=STEPS, base=lambda q, lr: AdamW(q, lr=lr, fused=True)
     ),
-    "EntropySGD, noise": lambda p: EntropySGD(
-        p, inner_steps=STEPS, temperature=1e-8, **NESTEROV
-    ),
+    "EntropySGD, noise": lambda p: EntropySGD(p, inner_steps=STEPS, temperature=1e-8, **NESTEROV),
 }
 
 TARGETS = {
@@ -113,15 +112,15 @@ def training(make: Make) -> tuple[Callable[[], None], int]:
 def measure(named: dict[str, tuple[Callable[[], None], int]], repeats: int) -> list[dict[str, Any]]:
     """Seconds per step of each, interleaved."""
     times: dict[str, list[float]] = {name: [] for name in named}
-    for name, (step, _) in named.items():  # warm caches and clocks
+    for step, _ in named.values():  # warm caches and clocks
         for _ in range(STEPS):
             step()
     for _ in range(repeats):
         for name, (step, _) in named.items():
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(STEPS):
                 step()
-            times[name].append((time.perf_counter() - start) / STEPS)
+            times[name].append((time.process_time() - start) / STEPS)
     rows = []
     for name, (_, size) in named.items():
         ratios = sorted(t / b for t, b in zip(times[name], times[BASELINE], strict=True))
@@ -186,11 +185,11 @@ def main() -> int:
         "resnet18": ("Update alone, ResNet-18", listed(resnet18_shapes(), max(2, n // 5))),
         "lenet training": ("Training step, LeNet-5, batch 64", small),
     }
-    met = all([show(title, key, rows) for key, (title, rows) in tables.items()])
+    verdicts = [show(title, key, rows) for key, (title, rows) in tables.items()]
     if arguments.json:
         figures = {key: rows for key, (_, rows) in tables.items()}
         arguments.json.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
-    return 0 if met else 1
+    return 0 if all(verdicts) else 1
 
 
 if __name__ == "__main__":

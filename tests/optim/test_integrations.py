@@ -1,4 +1,4 @@
-"""EntropySGD unchanged in other people's loops: the weights are those of the plain loop, bitwise."""
+"""EntropySGD unchanged in other loops: the weights are those of the plain loop, bitwise."""
 
 import copy
 

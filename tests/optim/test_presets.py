@@ -12,7 +12,7 @@ class Recipe:
     PRESETS: ClassVar = {"big": {"size": 10, "gamma": 3.0}}
 
     @with_presets
-    def __init__(self, name, size=1, *, gamma=0.5, kappa=None, preset=None):
+    def __init__(self, name, size=1, *, gamma=0.5, kappa=None, preset=None):  # noqa: ARG002
         self.got = (name, size, gamma, kappa)
 
 

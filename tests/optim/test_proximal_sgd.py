@@ -1,5 +1,7 @@
 """ProximalSGD against closed forms."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
@@ -76,3 +78,12 @@ def test_a_weight_with_zero_gradient_still_shrinks(start, lr, l1):
 def test_a_negative_step_is_refused():
     with pytest.raises(ArgumentError, match="lr=-1"):
         ProximalSGD([nn.Parameter(torch.ones(1))], -1.0, prox_=soft(1.0))
+
+
+def test_a_copy_keeps_its_proximal_map():
+    optimizer = ProximalSGD([nn.Parameter(torch.ones(3))], 0.1, prox_=soft(1.0))
+    twin = copy.deepcopy(optimizer)
+    (w,) = twin.param_groups[0]["params"]
+    w.grad = torch.zeros(3)
+    twin.step()
+    torch.testing.assert_close(w.detach(), torch.full((3,), 0.9))

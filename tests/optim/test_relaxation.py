@@ -77,18 +77,14 @@ def test_one_explicit_inner_step_is_bitwise_sgd_for_every_gamma(gamma, flags):
     # The pull acts at y = x, where it is zero.
     theirs, _ = descend(lambda p: torch.optim.SGD(p, lr=0.03, fused=True, **flags))
     ours, _ = descend(
-        lambda p: Relaxation(
-            p, lr=0.03, inner_steps=1, gamma=gamma, integrator="explicit", **flags
-        )
+        lambda p: Relaxation(p, lr=0.03, inner_steps=1, gamma=gamma, integrator="explicit", **flags)
     )
     assert same(ours, theirs)
 
 
 def test_one_semi_implicit_inner_step_is_sgd_with_a_smaller_step():
     h, gamma = 0.03, 20.0
-    theirs, _ = descend(
-        lambda p: torch.optim.SGD(p, lr=h / (1 + h * gamma)), dtype=torch.float64
-    )
+    theirs, _ = descend(lambda p: torch.optim.SGD(p, lr=h / (1 + h * gamma)), dtype=torch.float64)
     ours, _ = descend(
         lambda p: Relaxation(p, lr=h, momentum=0, inner_steps=1, gamma=gamma), dtype=torch.float64
     )
@@ -105,7 +101,7 @@ def test_any_base_is_bitwise_itself_without_pull_and_mean(base):
     assert same(ours, theirs)
 
 
-def textbook(params, steps, *, h, m, wd, L, gamma, growth, a, eta, mo, seed=1):  # noqa: N803
+def textbook(params, steps, *, h, m, wd, L, gamma, growth, a, eta, mo, seed=1):
     """Sections 0 and 1.2 as one would write them on paper, in float64, one tensor at a time."""
     generator = torch.Generator().manual_seed(seed)
     x = [p.detach().clone() for p in params]
@@ -204,7 +200,7 @@ def quadratic(curvature, start, make, steps):
 @pytest.mark.parametrize("integrator", ["semi-implicit", "explicit"])
 @pytest.mark.parametrize(("a", "eta"), [(0.25, 1.0), (0.75, 0.5), (1.0, 1.0)])
 def test_the_outer_map_on_a_quadratic_is_the_closed_form(integrator, a, eta):
-    lam, gamma, h, L, x = 1.7, 0.6, 0.2, 8, 1.3  # noqa: N806
+    lam, gamma, h, L, x = 1.7, 0.6, 0.2, 8, 1.3
     q = (1 - h * lam) / (1 + h * gamma) if integrator == "semi-implicit" else 1 - h * (lam + gamma)
     r = 1 - a
     bracket = r**L + a * q * (q**L - r**L) / (q - r)
@@ -423,7 +419,7 @@ def test_low_precision_explicit_pull_noise_and_outer_momentum_stay_finite_and_fl
 
 
 def test_a_step_at_the_anchor_is_refused():
-    params, optimizer = descend(EntropySGD, 3)
+    _, optimizer = descend(EntropySGD, 3)
     optimizer.eval()
     with pytest.raises(ArgumentError, match=r"call train\(\)"):
         optimizer.step()

@@ -1,5 +1,6 @@
 """Schedules against torch's, against their conditions, and against their ends."""
 
+from itertools import pairwise
 from math import inf
 
 import pytest
@@ -71,8 +72,8 @@ def test_factors_rise_once_then_never_again_and_stay_within_0_and_1(schedule, to
     top = values.index(max(values))
     assert all(0 <= v <= 1 for v in values)
     assert values[0] > 0 or total == 1
-    assert all(a <= b for a, b in zip(values[:top], values[1 : top + 1], strict=True))
-    assert all(a >= b - 1e-15 for a, b in zip(values[top:], values[top + 1 :], strict=False))
+    assert all(a <= b for a, b in pairwise(values[: top + 1]))
+    assert all(a >= b - 1e-15 for a, b in pairwise(values[top:]))
     assert abs(top - warmup * total) <= 1
 
 

@@ -332,8 +332,8 @@ class Relaxation(Optimizer):
                 begin(bucket)
                 if group["reset_momentum"]:
                     states = [self.state[p] for p in bucket.params]
-                    for buffer in [s[BUFFER] for s in states if BUFFER in s]:
-                        buffer.zero_()
+                    if warm := [s[BUFFER] for s in states if BUFFER in s]:
+                        torch._foreach_zero_(warm)
 
     def _inner_step(self, stepped: list[list[Bucket]]) -> None:
         """One step of the base optimizer with the gradients at hand, which stay as they are."""
