@@ -262,7 +262,7 @@ def comparison(rows, seeds):
             "difference": a["mean"] - b["mean"],
             "interval": [a["mean"] - b["mean"] - 0.012, a["mean"] - b["mean"] + 0.012],
             "decided": abs(a["mean"] - b["mean"]) > 0.012,
-            "statement": f"{a['name']} and {b['name']} cannot be told apart",
+            "statement": f"undecided between {a['name']} and {b['name']}",
         }
         for k, a in enumerate(rows)
         for b in rows[k + 1 :]

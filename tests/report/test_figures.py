@@ -50,6 +50,13 @@ def test_equal_ratios_are_equal_on_a_log_scale():
     assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
 
 
+def test_errors_that_are_hardly_above_zero_do_not_stretch_a_log_scale():
+    line = Line("", [0, 1, 2], [1.0, 1e-9, 0.0])
+    [path] = paths(line_chart(Frame("t", "d", log=True, percent=True), [line]))
+    (_, y0), (_, y1), (_, y2) = points(path)
+    assert y0 < y1 == y2
+
+
 def test_log_scale_of_nothing_positive_is_linear():
     [path] = paths(line_chart(Frame("t", "d", log=True), [Line("", [0, 1], [0.0, -1.0])]))
     assert len(points(path)) == 2

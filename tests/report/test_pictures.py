@@ -96,7 +96,7 @@ def test_picture_is_embedded(folder):
 )
 def test_unfit_picture_is_left_out_with_a_reason(folder, name, reason):
     folder.write("pictures/text.png", "hello")
-    folder.write("pictures/huge.png", bytes(100_000))
+    folder.write("pictures/huge.png", bytes(200_000))
     album = Album()
     assert album.embed(folder, name) is None
     assert reason in album.refused[0]

@@ -109,6 +109,16 @@ def test_result_without_test_part_is_about_validation(make_run, tmp_path):
     assert found.splits[0][4] == "not known"
 
 
+def test_missed_goals_and_the_part_that_is_shown(make_run, tmp_path):
+    folder = make_run(tmp_path / "run", steps=40)
+    results = json.loads((folder.path / "results.json").read_text())
+    goals = ["test_error is 0.0361, above the goal of 0.01"]
+    folder.write_json("results.json", results | {"missed_goals": goals, "shown": "validation"})
+    found = view(folder)
+    assert found.missed == goals
+    assert found.confusion_part == "validation"
+
+
 def test_bad_pictures_leave_a_gap_and_the_words(make_run, tmp_path):
     folder = make_run(tmp_path / "run", steps=40)
     folder.write("pictures/mistake-00.png", "no picture")

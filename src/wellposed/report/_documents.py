@@ -88,10 +88,12 @@ class Results(_Tolerant):
 
     weights: Text = "last"
     splits: dict[Text, Split] = {}
+    shown: Text = ""
     confusion: list[list[Size]] = []
     mistakes: list[Mistake] = []
     first_layer: list[Filter] = []
     cost: Cost = Cost()
+    missed_goals: list[Text] = []
 
     @model_validator(mode="after")
     def _square(self) -> "Results":

@@ -17,6 +17,7 @@ from wellposed.report._palette import TONES, tone
 from wellposed.report._sentences import SPACE, percent, percent_interval, percent_places, shorten
 
 _TOP, _LEFT, _BOTTOM = 10, 46, 40
+_LEAST = 1e-3  # on a logarithmic scale, errors below 0.1 % lie on the lower edge
 _LETTER = 7.9  # width of a letter of a label, on average
 
 
@@ -149,6 +150,8 @@ def _ordinate(frame: Frame, values: list[float]) -> Axis:
     """The vertical axis of a chart."""
     name: Callable[[float], str] = percent_name if frame.percent else number_name
     if frame.log and any(value > 0 and math.isfinite(value) for value in values):
+        if frame.percent:
+            values = [max(value, _LEAST) for value in values]
         return logarithmic(values, name=name, most=frame.height // 36)
     return linear(values, name=name, zero=all(v >= 0 for v in values if math.isfinite(v)), most=4)
 

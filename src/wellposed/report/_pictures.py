@@ -9,7 +9,7 @@ from wellposed.errors import RunFolderError
 from wellposed.runs import RunFolder
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_FILE = 64 * 1024
+_FILE = 160 * 1024
 _SIDE = 1024
 _LIKELY = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 

@@ -156,7 +156,7 @@ def _size(comparison: Comparison) -> str:
 
 
 def _places(methods: list[Method]) -> int:
-    """Decimals for the means, the same for all: those that the middle standard error deserves."""
+    """Decimals for means and intervals, the same for all: those of the middle standard error."""
     errors = [m.standard_error for m in methods if m.standard_error is not None]
     return decimals(100 * median(errors)) if errors else 2
 
@@ -170,7 +170,7 @@ def _method(method: Method, runs: list[Run], places: int, number: int, album: Al
         swatch=swatch(number),
         cells=[
             _mean(method, places),
-            percent_interval(method.interval, percent_places(method.interval)),
+            percent_interval(method.interval, places),
             _seeds(method),
             count(method.gradient_evaluations),
             duration(method.seconds),

@@ -68,6 +68,7 @@ class RunView:
         lead: The result in one plain sentence.
         tiles: The most important numbers.
         splits: Rows of the table of results: part, examples, loss, error, interval.
+        missed: Stated goals that were not met.
         weights: Which weights were evaluated, in words.
         charts: The curves.
         constants: What the optimizer reported and never changed.
@@ -88,6 +89,7 @@ class RunView:
     lead: str
     tiles: Rows
     splits: list[tuple[str, str, str, str, str]]
+    missed: list[str]
     weights: str
     charts: list[Chart]
     constants: Rows
@@ -122,11 +124,12 @@ def view_run(run: Run, album: Album) -> RunView:
         lead=_lead(run),
         tiles=_tiles(run),
         splits=[_split(name, split) for name, split in results.splits.items()] if results else [],
+        missed=results.missed_goals[:20] if results else [],
         weights=_WEIGHTS.get(results.weights, results.weights) if results else "",
         charts=run_charts(run.history),
         constants=constants(run.history),
         confusion=confusion(results.confusion, classes) if results else None,
-        confusion_part=main_split(run)[0] or "test",
+        confusion_part=(results.shown if results else "") or main_split(run)[0],
         mistakes=mistakes,
         filters=[picture for picture in pictures if picture],
         costs=_costs(run),
