@@ -1,7 +1,18 @@
+import shutil
+
+
 def test_what_a_run_used_is_cited(cli, finished):
     out = cli("cite", finished).out
     assert "@misc{alpaydin1998optical," in out
     assert out.count("alpaydin1998optical") == 1
+
+
+def test_a_description_that_is_none_is_passed_over(cli, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "data.json").write_text("[]")
+    found = cli("cite", "run")
+    assert found.code == 0
+    assert "alpaydin" not in found.out
 
 
 def test_what_all_runs_of_a_race_used_is_cited_once(cli, raced):

@@ -134,6 +134,30 @@ def test_a_run_folder_that_was_being_made_is_made_again(tmp_path):
     assert race(recipe, folder).methods[0].errors[0] < 0.5
 
 
+def test_a_run_folder_that_leads_elsewhere_is_refused(tmp_path):
+    recipe = Recipe.from_tables(TABLES | {"compare": {"seeds": [0]}})
+    folder = folder_for(tmp_path / "race", recipe)
+    precious = tmp_path / "home" / "seed-0"
+    precious.mkdir(parents=True)
+    (precious / "recipe.toml").write_text("years of work")
+    (folder.path / "runs").mkdir()
+    (folder.path / "runs" / "sgd").symlink_to(tmp_path / "home")
+    with pytest.raises(RunFolderError, match="by a symbolic link, and those are not followed"):
+        race(recipe, folder)
+    assert (precious / "recipe.toml").read_text() == "years of work"
+
+
+def test_a_folder_in_the_way_is_left_alone(tmp_path):
+    recipe = Recipe.from_tables(TABLES | {"compare": {"seeds": [0]}})
+    folder = folder_for(tmp_path / "race", recipe)
+    other = folder.path / "runs" / "sgd" / "seed-0" / "thesis.txt"
+    other.parent.mkdir(parents=True)
+    other.write_text("years of work")
+    with pytest.raises(RunFolderError, match="is not empty"):
+        race(recipe, folder)
+    assert other.read_text() == "years of work"
+
+
 def test_a_diverged_run_is_reported_and_does_not_stop_the_others(tmp_path):
     methods = {"wild": {"optimizer": {"name": "sgd", "lr": 1e38}}, "tame": {}}
     recipe = Recipe.from_tables(TABLES | {"compare": {"seeds": [0], "methods": methods}})

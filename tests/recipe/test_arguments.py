@@ -13,6 +13,14 @@ from wellposed.recipe._origin import locate
 ORIGIN = locate("[part]\nlr = 1\nwidths = 2\n", "r.toml")
 
 
+class Unreadable:
+    """A type whose schema pydantic cannot make."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source, handler):
+        raise TypeError
+
+
 class Color(Enum):
     RED = "red"
 
@@ -62,7 +70,7 @@ def test_a_wrong_type_is_half_a_sentence(annotation, value, words):
         convert(value, annotation)
 
 
-@pytest.mark.parametrize("annotation", ["Unknown", signature(bound)["make"].empty, 3])
+@pytest.mark.parametrize("annotation", ["Unknown", signature(bound)["make"].empty, 3, Unreadable])
 def test_what_cannot_be_checked_passes(annotation):
     assert convert([1], annotation) == [1]
 

@@ -97,6 +97,7 @@ def test_a_proximal_optimizer_takes_the_regularizer_out_of_the_objective(digits)
         (["schedule.0={name='cosine', warmup=2.0}"], r"\[schedule\.0\]: Cosine got warmup=2"),
         (["loss={name='crossentropy', label_smoothing=3.0}"], r"\[loss\]: CrossEntropy needs"),
         (["augment.0={name='shift', pixels=-1}"], r"\[augment\.0\]"),
+        (["model={name='mlp', hidden=[1000000000000]}"], r"\[model\]: "),
     ],
 )
 def test_a_refusal_names_the_table_and_its_place(digits, settings, words):

@@ -107,6 +107,13 @@ def test_tampered_weights_are_refused(copy):
         restore(copy)
 
 
+@pytest.mark.parametrize("results", ["[]", '{"weights_file": 3}', '{"weights_file": null}'])
+def test_damaged_results_are_refused(copy, results):
+    (copy.path / "results.json").write_text(results)
+    with pytest.raises(RunFolderError, match="has damaged results or weights"):
+        restore(copy)
+
+
 def test_a_changed_recipe_is_refused(copy):
     (copy.path / "recipe.toml").write_text("seed = 3\n")
     with pytest.raises(RunFolderError, match="was changed after the run was created"):

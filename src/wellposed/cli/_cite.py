@@ -21,7 +21,7 @@ def cite(
     found = list(citations(Recipe.parse(folder.recipe, str(run / "recipe.toml"))))
     parts = [folder, *folder.runs()]
     datas = [part.read_json("data.json") for part in parts if part.has("data.json")]
-    found += [str(data.get("citation", "")) for data in datas]
+    found += [str(data.get("citation", "")) for data in datas if isinstance(data, dict)]
     out = Output(as_json=as_json)
     for text in dict.fromkeys(text for text in found if text):
         out.record({"event": "citation", "bibtex": text})

@@ -1,6 +1,5 @@
 """All runs of a race, one after the other, resumable at every point."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -88,7 +87,7 @@ class _Runner:
 
     def finished(self, entry: Entry) -> Outcome | None:
         """The outcome of a run that an earlier call has finished, or None."""
-        path = self.folder.path / entry.name
+        path = self._path(entry)
         return outcome(entry, RunFolder.open(path)) if (path / "run.json").exists() else None
 
     def run(self, entry: Entry) -> Outcome:
@@ -118,13 +117,27 @@ class _Runner:
 
     def _child(self, entry: Entry, recipe: Recipe) -> RunFolder:
         """The run's folder; what was being made when the race was killed is made again."""
-        path = self.folder.path / entry.name
+        path = self._path(entry)
         if (path / "run.json").exists():
             return RunFolder.open(path)
-        if path.exists():
-            shutil.rmtree(path)  # without run.json it holds nothing that was measured
+        for name in ("recipe.toml", "provenance.json"):  # written before run.json
+            (path / name).unlink(missing_ok=True)
         facts = provenance({"recipe": entry.seed}, race=str(self.folder.path), method=entry.method)
         return RunFolder.create(path, kind="run", recipe=recipe.to_toml(), provenance=facts)
+
+    def _path(self, entry: Entry) -> Path:
+        """The run's folder, which must lie in the race's, whatever links somebody has put there.
+
+        Raises:
+            RunFolderError: If it lies elsewhere.
+        """
+        path = self.folder.path / entry.name
+        if path.resolve() != self.folder.path.resolve() / entry.name:
+            raise RunFolderError(
+                f"{path} leads to {path.resolve()} by a symbolic link, and those are not followed; "
+                "remove it"
+            )
+        return path
 
     def _data(self, recipe: Recipe) -> Dataset:
         """The data of the run's seed, which all its methods share."""

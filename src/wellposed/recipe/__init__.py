@@ -49,4 +49,5 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     """All public names, loaded or not."""
-    return sorted({name for name in globals() if not name.startswith("_")} | _HOME.keys())
+    here = {name for name in globals() if not name.startswith("_")}
+    return sorted((here | _HOME.keys()) - {"TYPE_CHECKING", "import_module"})

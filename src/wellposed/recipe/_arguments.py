@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from wellposed.errors import DataError, NotFiniteError, RecipeError, WellposedError, nearest
+from wellposed.errors import DataError, NotFiniteError, RecipeError, nearest
 from wellposed.recipe._origin import Origin, Path, dotted
 from wellposed.recipe._sentences import should, shown
 
@@ -44,7 +44,7 @@ class Call:
             return self.make(*first, **{**given, **self.arguments})
         except (DataError, NotFiniteError):  # not the recipe's fault
             raise
-        except (WellposedError, TypeError, ValueError) as error:
+        except Exception as error:  # torch and users' factories raise all kinds
             fault = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise RecipeError(f"{self._place(fault)}: {fault}") from error
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationErr
 from torch import nn
 
 from wellposed.data import Standardization, read_image
-from wellposed.errors import RunFolderError, require
+from wellposed.errors import RunFolderError, WellposedError, require
 from wellposed.recipe._build import network
 from wellposed.recipe._check import Parts, check
 from wellposed.recipe._recipe import Recipe
@@ -86,7 +86,15 @@ def restore(folder: RunFolder | Path | str) -> Restored:
     parts = check(recipe)
     shape, classes = tuple(data["shape"]), tuple(data["classes"])
     model = network(parts, recipe, shape, len(classes))
-    load_weights(folder, model)
+    try:
+        load_weights(folder, model)
+    except WellposedError:
+        raise
+    except Exception as error:
+        fault = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunFolderError(
+            f"{folder.path} has damaged results or weights ({fault}); restore it from a copy"
+        ) from error
     standardization = Standardization.from_dict(data["standardization"])
     return Restored(model.eval(), recipe, parts, classes, shape, standardization, data)
 
