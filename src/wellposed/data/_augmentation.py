@@ -21,8 +21,8 @@ class Augmentation(ABC):
 
     @abstractmethod
     def __call__(
-        self, inputs: Float[Tensor, "batch channels height width"], generator: torch.Generator
-    ) -> Float[Tensor, "batch channels height width"]:
+        self, inputs: Float[Tensor, "batch ..."], generator: torch.Generator
+    ) -> Float[Tensor, "batch ..."]:
         """The changed batch, a new tensor of the same shape and type on the same device."""
 
 
@@ -41,8 +41,8 @@ class Shift(Augmentation):
         require(self.pixels >= 0, f"Shift needs pixels >= 0, got pixels={self.pixels}")
 
     def __call__(
-        self, inputs: Float[Tensor, "batch channels height width"], generator: torch.Generator
-    ) -> Float[Tensor, "batch channels height width"]:
+        self, inputs: Float[Tensor, "batch ..."], generator: torch.Generator
+    ) -> Float[Tensor, "batch ..."]:
         """The batch, shifted."""
         require_images(self, inputs)
         n, channels, height, width = inputs.shape
@@ -70,8 +70,8 @@ class Flip(Augmentation):
         require(fine, f"Flip needs a probability in [0, 1], got probability={self.probability:g}")
 
     def __call__(
-        self, inputs: Float[Tensor, "batch channels height width"], generator: torch.Generator
-    ) -> Float[Tensor, "batch channels height width"]:
+        self, inputs: Float[Tensor, "batch ..."], generator: torch.Generator
+    ) -> Float[Tensor, "batch ..."]:
         """The batch, some of it mirrored."""
         require_images(self, inputs)
         draw = torch.rand(len(inputs), 1, 1, 1, generator=generator, device=inputs.device)
@@ -99,8 +99,8 @@ class Cutout(Augmentation):
         require(self.size >= 1, f"Cutout needs a size of at least 1 pixel, got size={self.size}")
 
     def __call__(
-        self, inputs: Float[Tensor, "batch channels height width"], generator: torch.Generator
-    ) -> Float[Tensor, "batch channels height width"]:
+        self, inputs: Float[Tensor, "batch ..."], generator: torch.Generator
+    ) -> Float[Tensor, "batch ..."]:
         """The batch with holes."""
         require_images(self, inputs)
         inside = []

@@ -4,9 +4,10 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BufferedIOBase
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def read_idx(path: Path, dimensions: int) -> IDX:
         ) from error
 
 
-def _parse(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int, limit: int) -> IDX:
+def _parse(file: BufferedIOBase, path: Path, dimensions: int, limit: int) -> IDX:
     header = file.read(4 + 4 * dimensions)
     magic, right = header[:4], bytes((0, 0, 8, dimensions))
     if magic != right:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import IO, Any, final
+from typing import Any, final
 
 import numpy as np
 from numpy.lib import format as npy
@@ -21,14 +21,17 @@ _KINDS = {"buif": "numbers", "ui": "whole numbers", "U": "text"}
 
 @contextmanager
 def open_archive(path: Path) -> Iterator["Archive"]:
-    """The archive, for the duration of the block.
+    """The archive, for the duration of the block; `DataError` if it is none."""
+    with _refusing(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        yield Archive(path, archive)
 
-    Raises:
-        DataError: If the file is no archive, or is found to be damaged in the block.
-    """
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield Archive(path, archive)
+        yield
     except DataError:
         raise
     except Exception as error:  # zipfile, numpy's parser and zlib raise a dozen kinds
@@ -66,7 +69,7 @@ class Archive:
                 something else.
         """
         info, label = self._archive.getinfo(f"{name}.npy"), f"{self.path}: {name}"
-        with self._archive.open(info) as member:
+        with _refusing(self.path), self._archive.open(info) as member:
             shape, fortran, dtype = _header(member, label)
             if dtype.kind not in kinds:
                 raise DataError(f"{label} holds {dtype} values; {_KINDS[kinds]} would be right")
@@ -104,7 +107,7 @@ class Archive:
         return np.memmap(self.path, dtype, mode="c", offset=start, shape=shape)
 
 
-def _header(member: IO[bytes], label: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(member: Any, label: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = npy.read_magic(member)
     if version not in ((1, 0), (2, 0)):
         raise DataError(f"{label} is an array of format {version}; write it with numpy.savez")

@@ -29,8 +29,8 @@ class Rotation(Augmentation):
         require(fine, f"Rotation needs degrees in [0, 180], got degrees={self.degrees:g}")
 
     def __call__(
-        self, inputs: Float[Tensor, "batch channels height width"], generator: torch.Generator
-    ) -> Float[Tensor, "batch channels height width"]:
+        self, inputs: Float[Tensor, "batch ..."], generator: torch.Generator
+    ) -> Float[Tensor, "batch ..."]:
         """The batch, turned."""
         require_images(self, inputs)
         draw = torch.rand(len(inputs), 1, 1, generator=generator, device=inputs.device)
@@ -67,8 +67,8 @@ class Elastic(Augmentation):
         require(fine, f"Elastic needs a smoothness in (0, 100], got {self.smoothness:g}")
 
     def __call__(
-        self, inputs: Float[Tensor, "batch channels height width"], generator: torch.Generator
-    ) -> Float[Tensor, "batch channels height width"]:
+        self, inputs: Float[Tensor, "batch ..."], generator: torch.Generator
+    ) -> Float[Tensor, "batch ..."]:
         """The batch, deformed."""
         require_images(self, inputs)
         n, _, height, width = inputs.shape
