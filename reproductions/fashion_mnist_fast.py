@@ -77,11 +77,11 @@ def table(rows, machine):
         f"[{low:.2f}, {high:.2f}]; CPU seconds from {cpu.min():.1f} to {cpu.max():.1f}.",
         f"The bar, 92 % within 30 CPU seconds on one thread, is {'met' if met else 'missed'}.",
         "",
-        "Fashion-MNIST: 60,000 training images, all of them used; 10,000 test images, looked at "
-        "once, after training. The recipe was chosen on held-out training images.",
+        "Fashion-MNIST: 60,000 training images, all of them used; 10,000 test images, used only "
+        "after training. The recipe was chosen on held-out training images.",
         "",
-        f"On average {os.getloadavg()[2]:.1f} processes wanted this machine's processors (load over 15 "
-        "minutes at the end, this one included); others only add to the CPU seconds.",
+        f"Load of the machine over the last 15 minutes: {os.getloadavg()[2]:.1f} processes for its "
+        "processors, this one included; others can only add to the CPU seconds.",
         "",
         f"Machine: {machine}",
         "",
