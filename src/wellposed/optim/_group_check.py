@@ -18,8 +18,8 @@ def check_group(group: dict[str, Any]) -> None:
     """Refuse values that have no meaning, naming the argument."""
     for key, meaning in _AT_LEAST_0.items():
         if key in group:
-            found = f"{key}={float(group[key]):g}"
-            require(group[key] >= 0, f"{found} was given; it is at least 0: {meaning}")
+            value = float(group[key])
+            require(value >= 0, f"{key}={value:g} was given; it is at least 0: {meaning}")
     _check_cycle(group)
     _check_outer(group)
     ceiling = group["gamma_max"]

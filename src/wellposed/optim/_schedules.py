@@ -131,7 +131,6 @@ class Milestones(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "at", tuple(self.at))  # recipes bring lists
         self._check()
         rising = all(a < b for a, b in zip((0.0, *self.at), (*self.at, 1.0), strict=True))
         require(
