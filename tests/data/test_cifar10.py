@@ -140,14 +140,14 @@ def test_refuses_oversized_and_unreadable_files(places, files, monkeypatch):
     contents = files.cifar("bin")
     put(places.data_dir / "cifar10", contents)
     monkeypatch.setattr(module, "_MOST", 1000)
-    with pytest.raises(DataError, match="at most 1000 are right"):
+    with pytest.raises(DataError, match="has more than 1000 bytes"):
         CIFAR10().read(places)
     monkeypatch.undo()
 
-    def refuse(self):
+    def refuse(self, mode):
         raise PermissionError("not yours")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(DataError, match="cannot be read"):
         CIFAR10().read(places)
 

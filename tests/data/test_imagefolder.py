@@ -103,6 +103,14 @@ def unread(root, files):
     (root / "train" / "cat" / "x.webp").write_bytes(b"?")
 
 
+def broken_link(root, files):
+    (root / "train" / "cat" / "x.png").symlink_to("gone.png")
+
+
+def pipe(root, files):
+    os.mkfifo(root / "train" / "cat" / "x.png")
+
+
 def unknown_class(root, files):
     files.folder(root, parts=("test",), classes=("cat", "cow"))
 
@@ -113,6 +121,8 @@ def unknown_class(root, files):
         (empty_class, "emu holds no image"),
         (one_class, "has 1 class folders"),
         (nested, "more is a folder inside a class folder"),
+        (broken_link, r"x\.png is no regular file"),
+        (pipe, r"x\.png is no regular file"),
         (unread, r"x\.webp is of a kind that is not read; convert"),
         (unknown_class, "test has the class 'cow', which .*train has not"),
     ],
@@ -131,6 +141,17 @@ def test_refuses_what_is_not_there_or_a_file(places, tmp_path):
     (tmp_path / "file").write_bytes(b"?")
     with pytest.raises(DataError, match="is a file; an image folder is"):
         ImageFolder(tmp_path / "file").read(places)
+
+
+def test_names_a_folder_that_may_not_be_read(tmp_path, files, monkeypatch):
+    root = files.folder(tmp_path / "x")
+
+    def refuse(path):
+        raise PermissionError(f"not yours: {path}")
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(DataError, match=r"train cannot be read .*check who may read it"):
+        ImageFolder(root).read(Places())
 
 
 @pytest.mark.parametrize("settings", [{"channels": 2}, {"size": 0}, {"size": 5000}])

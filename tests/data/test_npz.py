@@ -76,6 +76,9 @@ def test_refuses_what_is_not_there(places):
     assert NPZ("x.npz").find(places) is None
     with pytest.raises(DataError, match="does not exist"):
         NPZ("x.npz").read(places)
+    (places.data_dir / "x.npz").mkdir()
+    with pytest.raises(DataError, match=r"x\.npz is no file"):
+        NPZ("x.npz").read(places)
 
 
 def test_a_mapped_file_is_streamed_to_the_same_values(tmp_path, monkeypatch):

@@ -54,6 +54,13 @@ def test_locate_says_where_it_looked(places, tmp_path):
         places.locate(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", ""])
+def test_impossible_names_are_nowhere(places, name):
+    assert places.find([name + "/x"]) is None
+    with pytest.raises(DataError, match="does not exist"):
+        places.locate(name + "/x")
+
+
 def test_a_data_folder_that_does_not_exist_is_a_mistake(tmp_path):
     with pytest.raises(DataError, match="does not exist; name an existing folder"):
         Places(tmp_path / "typo")

@@ -13,7 +13,7 @@ from wellposed.data._base import Downloadable, Raw
 from wellposed.data._download import download
 from wellposed.data._examples import Examples
 from wellposed.data._pickle import read_pickle
-from wellposed.data._places import Places
+from wellposed.data._places import Places, is_file
 from wellposed.data._published import CIFAR10_FILES, CONTENT
 from wellposed.data._tar import members
 from wellposed.errors import DataError
@@ -68,7 +68,7 @@ class CIFAR10(Downloadable):
     def read(self, places: Places) -> Raw:
         """The train and the test part; sizes, labels and counts are checked."""
         path = self._ensure(places)
-        files = dict(_archived(path) if path.is_file() else _unpacked(path))
+        files = dict(_archived(path) if is_file(path) else _unpacked(path))
         if lacking := [name for name in _NAMES if name not in files]:
             raise DataError(f"{path} lacks {', '.join(lacking)}; put the published files there")
         read = {name: file.parse() for name, file in files.items()}
@@ -157,26 +157,28 @@ def _found(places: Places) -> Path | None:
     homes = [place / home for place in places.folders for home in _HOMES]
     for home in homes:
         for folder in (home / _FOLDERS[0], home / _FOLDERS[1], home):
-            if (folder / "test_batch.bin").is_file() or (folder / "test_batch").is_file():
+            if is_file(folder / "test_batch.bin") or is_file(folder / "test_batch"):
                 return folder
         for archive in _ARCHIVES:
-            if (home / archive).is_file():
+            if is_file(home / archive):
                 return home / archive
     return None
 
 
 def _unpacked(folder: Path) -> Iterator[tuple[str, _File]]:
-    suffix = ".bin" if (folder / "test_batch.bin").is_file() else ""
+    suffix = ".bin" if is_file(folder / "test_batch.bin") else ""
     for name in _NAMES:
         path = folder / f"{name}{suffix}"
-        if not path.is_file():
+        if not is_file(path):
             continue
-        if (size := path.stat().st_size) > _MOST:
-            raise DataError(f"{path} has {size} bytes, at most {_MOST} are right; replace it")
         try:
-            yield name, _File(path, path.read_bytes())
+            with path.open("rb") as file:
+                content = file.read(_MOST + 1)
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error}); check it") from error
+        if len(content) > _MOST:
+            raise DataError(f"{path} has more than {_MOST} bytes, which is not right; replace it")
+        yield name, _File(path, content)
 
 
 def _archived(path: Path) -> Iterator[tuple[str, _File]]:

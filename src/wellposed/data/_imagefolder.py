@@ -14,7 +14,7 @@ from torch import Tensor
 from wellposed.data._base import Raw, Source
 from wellposed.data._examples import Examples
 from wellposed.data._image import SUFFIXES, decode
-from wellposed.data._places import Places
+from wellposed.data._places import Places, is_folder
 from wellposed.data._store import Store
 from wellposed.errors import DataError, require
 
@@ -65,7 +65,7 @@ class ImageFolder(Source):
             DataError: If a folder, a class or an image is not as it should be.
         """
         root = places.locate(self.path)
-        if not root.is_dir():
+        if not is_folder(root):
             raise DataError(f"{root} is a file; an image folder is a folder of class folders")
         folders = {part: _part_folder(root, names) for part, names in _PARTS.items()}
         if folders["train"] is None:
@@ -127,7 +127,7 @@ class _Files(Store):
 
 
 def _part_folder(root: Path, names: tuple[str, ...]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None)
+    return next((root / name for name in names if is_folder(root / name)), None)
 
 
 def _scan(folder: Path, root: Path) -> dict[str, list[Path]]:
@@ -159,12 +159,17 @@ def _images(folder: Path, root: Path) -> Iterator[Path]:
         if suffix in SUFFIXES:
             if entry.is_symlink():
                 _require_inside(path, root)
+            if not entry.is_file():
+                raise DataError(f"{path} is no regular file, or a broken link; remove it")
             yield path
 
 
 def _sorted(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error}); check who may read it") from error
 
 
 def _require_inside(path: Path, root: Path) -> None:

@@ -10,7 +10,7 @@ from wellposed.data._base import Downloadable, Raw
 from wellposed.data._download import download
 from wellposed.data._examples import Examples
 from wellposed.data._idx import IDX, read_idx
-from wellposed.data._places import Places
+from wellposed.data._places import Places, is_file
 from wellposed.data._published import (
     CONTENT,
     FASHION_MNIST_FILES,
@@ -154,4 +154,4 @@ def _existing(folder: Path, name: str) -> Path | None:
     """The file under any of its usual names: with a hyphen or a dot, plain or gzipped."""
     dotted = name.replace("-idx", ".idx")
     names = (name, f"{name}.gz", dotted, f"{dotted}.gz")
-    return next((folder / n for n in names if (folder / n).is_file()), None)
+    return next((folder / n for n in names if is_file(folder / n)), None)

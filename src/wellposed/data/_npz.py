@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wellposed.data._base import Raw, Source
 from wellposed.data._examples import Examples
 from wellposed.data._npz_archive import Archive, open_archive
-from wellposed.data._places import Places
+from wellposed.data._places import Places, is_file
 from wellposed.errors import DataError
 
 _PARTS = {
@@ -49,7 +49,10 @@ class NPZ(Source):
 
     def read(self, places: Places) -> Raw:
         """The parts whose arrays are there, checked against each other."""
-        with open_archive(places.locate(self.path)) as archive:
+        path = places.locate(self.path)
+        if not is_file(path):
+            raise DataError(f"{path} is no file; an .npz file is written by numpy.savez")
+        with open_archive(path) as archive:
             parts = _parts(archive)
             classes = _classes(archive, 1 + max(int(p.targets.max()) for p in parts.values()))
             return Raw(

@@ -35,7 +35,7 @@ class Places:
     system: tuple[Path, ...] = (Path("/usr/share/datasets"),)
 
     def __post_init__(self) -> None:
-        if self.data_dir is not None and not Path(self.data_dir).is_dir():
+        if self.data_dir is not None and not is_folder(Path(self.data_dir)):
             raise DataError(
                 f"the data folder {self.data_dir} does not exist; name an existing folder that "
                 f"holds datasets, or leave it out to search the usual places"
@@ -57,7 +57,7 @@ class Places:
         """The first of these relative names that exists in any folder; the folder counts first."""
         names = tuple(names)
         candidates = (folder / name for folder in self.folders for name in names)
-        return next((path for path in candidates if path.exists()), None)
+        return next((path for path in candidates if is_file(path) or is_folder(path)), None)
 
     def locate(self, path: str | Path) -> Path:
         """A user's path: as it is, or below one of the folders.
@@ -66,7 +66,7 @@ class Places:
             DataError: If it exists in none of them.
         """
         given = Path(path).expanduser()
-        if given.exists():
+        if is_file(given) or is_folder(given):
             return given
         found = None if given.is_absolute() else self.find([str(given)])
         if found is None:
@@ -81,6 +81,16 @@ class Places:
             f"downloads are off; put its files into one of these folders, or name one that has "
             f"them with --data-dir or $WELLPOSED_DATA, or allow downloads"
         )
+
+
+def is_file(path: Path) -> bool:
+    """Whether this is a regular file; False also where one may not look."""
+    return os.path.isfile(path)  # noqa: PTH113 - pathlib raises where one may not look
+
+
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder; False also where one may not look."""
+    return os.path.isdir(path)  # noqa: PTH112 - pathlib raises where one may not look
 
 
 def _listed(folders: Iterable[Path]) -> str:
