@@ -31,10 +31,11 @@ def test_help_names_commands_exit_codes_and_examples():
 
 
 @pytest.mark.parametrize("path", [[], ["data"]], ids=["wellposed", "data"])
-def test_no_command_is_a_call_for_help(path):
-    found = CliRunner().invoke(app, path)
-    assert found.exit_code == 0
-    assert found.output == CliRunner().invoke(app, [*path, "--help"]).output
+def test_no_command_is_a_call_for_help(cli, path):
+    found = cli(*path)
+    assert found.code == 0
+    assert found.out == cli(*path, "--help").out
+    assert found.err == ""
 
 
 def test_version():

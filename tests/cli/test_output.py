@@ -46,7 +46,7 @@ def test_a_table_on_a_terminal_shows_what_it_was_given():
     assert "\x07" not in found
 
 
-@pytest.mark.parametrize("value", [{"x": float("-inf")}, {1: 2}])
+@pytest.mark.parametrize("value", [{"x": float("-inf")}, {"x": {1: 2}}])
 def test_json_is_strict(capsys, value):
     Output(as_json=True).record(value)
     json.loads(capsys.readouterr().out, parse_constant=pytest.fail)

@@ -50,6 +50,7 @@ NO_COLOR=1 switches colors off.
 app = typer.Typer(
     name="wellposed",
     help=HELP,
+    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -73,20 +74,18 @@ for _name, (_command, _short) in COMMANDS.items():
 app.add_typer(data, name="data")
 
 
-def _version(value: bool) -> None:
+def _version(value: bool) -> bool:
     if value:
         typer.echo(f"wellposed {wellposed.__version__}, Python {sys.version.split()[0]}")
         raise typer.Exit
+    return value
 
 
-@app.callback(invoke_without_command=True)
+@app.callback()
 def root(
-    context: typer.Context,
-    version: Annotated[  # noqa: ARG001 - its callback has seen to it
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Print the help if there is no command."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+    """Options before the command."""

@@ -27,14 +27,9 @@ Examples:
   wellposed data show imagefolder --set path=photos --set size=32
 """
 
-data = typer.Typer(rich_markup_mode=None)
-
-
-@data.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    """List, fetch, check and show datasets."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+data = typer.Typer(
+    help="List, fetch, check and show datasets.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @data.command("list", short_help="List all datasets, and where each lies.")

@@ -76,6 +76,15 @@ def _about_us(error: Exception) -> str:
     return f"this is a fault of wellposed, not yours: {fault} (details in {path})"
 
 
+def _usage(error: typer.TyperException) -> int:
+    """An option or argument that there is not; or no command, which asks for the help."""
+    message = error.format_message()
+    if message.startswith("Usage: "):
+        typer.echo(message)
+        return 0
+    return _say(f"{_lower(message)}; try `wellposed --help`", BAD_INPUT)
+
+
 def _left(error: SystemExit) -> int:
     """The code of a `sys.exit`, which rich turns a closed pipe into."""
     if isinstance(error.__context__, BrokenPipeError):
@@ -87,10 +96,7 @@ def _left(error: SystemExit) -> int:
 _ENDINGS: tuple[tuple[type[BaseException], Callable[[Any], int]], ...] = (
     (Interrupted, lambda error: _say(str(error), 128 + error.signal)),
     (WellposedError, lambda error: _say(str(error), BAD_INPUT)),
-    (
-        typer.TyperException,  # an option or argument that there is not
-        lambda error: _say(f"{_lower(error.format_message())}; try `wellposed --help`", BAD_INPUT),
-    ),
+    (typer.TyperException, _usage),
     (typer.Abort, lambda _: _say("stopped before there was anything to resume", CTRL_C)),
     (SystemExit, _left),
     (BrokenPipeError, lambda _: PIPE_CLOSED),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from wellposed.compare._design import Entry, design
 from wellposed.compare._outcome import Outcome, outcome
@@ -16,6 +16,7 @@ from wellposed.runs import RunFolder, Status, provenance
 from wellposed.train import Observer, fit
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Something that is told how a race goes."""
 

@@ -143,7 +143,7 @@ def _is_rest(parameter: inspect.Parameter) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
+def _adapter(annotation: Any) -> Any:
     """What checks values of this type; None where the annotation says nothing of use."""
     if annotation is inspect.Parameter.empty or isinstance(annotation, str):
         return None

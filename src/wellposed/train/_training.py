@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ _FIXED = ("batch_size", "seed", "accumulate", "clip_norm", "ema", "augment")
 _STATISTICS_BATCHES = 64
 
 
+@runtime_checkable
 class Scheduler(Protocol):
     """What `fit` asks of a scheduler: torch's, and `wellposed.optim.GroupScheduler`."""
 
