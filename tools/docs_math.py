@@ -22,7 +22,8 @@ class MathProcessor(InlineProcessor):
     def handleMatch(self, match, data):  # noqa: ARG002, N802 - its name and arguments are Markdown's
         """MathML for the matched formula, kept whole by an inline stash."""
         element = convert_to_element(match.group(1).strip(), display=self.display)
-        html = ET.tostring(element, encoding="unicode")
+        # The converter writes symbols as entities, which must not be escaped once more.
+        html = ET.tostring(element, encoding="unicode").replace("&amp;#x", "&#x")
         return self.md.htmlStash.store(html), match.start(0), match.end(0)
 
 
