@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from wellposed.errors import require
+from wellposed.errors import ArgumentError
 
 
 class Loss(ABC):
@@ -29,8 +29,8 @@ def in_float32(outputs: Tensor) -> Tensor:
 
 def require_classes(targets: Tensor, loss: str) -> None:
     """Refuse targets that are not class numbers, shape (batch,) and of an integer type."""
-    require(
-        targets.dim() == 1 and not targets.is_floating_point() and not targets.is_complex(),
-        f"{loss} needs targets that are class numbers (integers, shape (batch,)), "
-        f"got {targets.dtype} of shape {tuple(targets.shape)}",
-    )
+    if targets.dim() != 1 or targets.is_floating_point() or targets.is_complex():
+        raise ArgumentError(
+            f"{loss} needs targets that are class numbers (integers, shape (batch,)), "
+            f"got {targets.dtype} of shape {tuple(targets.shape)}"
+        )

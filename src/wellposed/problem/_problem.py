@@ -7,7 +7,7 @@ from typing import Any, final
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from wellposed.errors import require
+from wellposed.errors import ArgumentError
 from wellposed.regularizers import Point, Regularizer
 
 
@@ -20,16 +20,13 @@ class Terms:
         outputs: f(x; w), shape (batch, ...).
         losses: Value of the loss per example, shape (batch,).
         penalty: R(w), shape (); 0 without a regularizer.
+        objective: Mean loss + penalty, shape (): what is differentiated.
     """
 
     outputs: Tensor
     losses: Float[Tensor, " batch"]
     penalty: Float[Tensor, ""]
-
-    @property
-    def objective(self) -> Float[Tensor, ""]:
-        """Mean loss + penalty, shape (): what is differentiated."""
-        return self.losses.mean() + self.penalty
+    objective: Float[Tensor, ""]
 
 
 @final
@@ -71,13 +68,13 @@ class Problem:
         """The parts of the objective on one batch, from one forward pass."""
         outputs = self.model(inputs)
         losses = self.loss(outputs, targets)
-        require(
-            losses.shape == inputs.shape[:1],
-            f"a loss gives one value per example, here shape ({len(inputs)},), "
-            f"but got shape {tuple(losses.shape)}; a torch loss needs reduction='none'",
-        )
+        if losses.shape != inputs.shape[:1]:
+            raise ArgumentError(
+                f"a loss gives one value per example, here shape ({len(inputs)},), "
+                f"but got shape {tuple(losses.shape)}; a torch loss needs reduction='none'"
+            )
+        mean = losses.mean()
         if self.regularizer is None:
-            penalty = losses.new_zeros(())
-        else:
-            penalty = self.regularizer(Point(self.model, inputs, targets))
-        return Terms(outputs, losses, penalty)
+            return Terms(outputs, losses, losses.new_zeros(()), mean)
+        penalty = self.regularizer(Point(self.model, inputs, targets))
+        return Terms(outputs, losses, penalty, mean + penalty)

@@ -92,14 +92,13 @@ def _backward(
     problem: Problem, group: list[Batch], forward: AbstractContextManager[Any]
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Add the gradient of the objective on a group of batches; its value, penalty and errors."""
-    examples = sum(len(targets) for _, targets in group)
     found = []
     for inputs, targets in group:
         with forward:
             terms = problem.parts(inputs, targets)
             objective = terms.objective
         if len(group) > 1:
-            objective = objective * (len(targets) / examples)
+            objective = objective * (len(targets) / sum(len(y) for _, y in group))
         objective.backward()
         found.append((objective.detach(), terms.penalty.detach(), _wrong(terms.outputs, targets)))
     if len(found) == 1:
