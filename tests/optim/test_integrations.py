@@ -8,6 +8,10 @@ import pytest
 import torch
 import transformers
 from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.utils.data import DataLoader, TensorDataset
 
 from wellposed.optim import Cosine, EntropySGD, GroupScheduler
@@ -218,6 +222,28 @@ def test_hugging_face_trainer_resumed_within_a_cycle(start, data, plain, tmp_pat
     trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{2 * PER_EPOCH}"))
     trainer.optimizer.train()
     assert_same(model, plain)
+
+
+def test_distributed_checkpoints_within_a_cycle(start, data, plain):
+    def one_epoch(model, optimizer, scheduler):
+        for inputs, labels in loader(data):
+            optimizer.zero_grad()
+            model(inputs, labels)["loss"].backward()
+            optimizer.step()
+            scheduler.step()
+
+    first = copy.deepcopy(start)
+    optimizer, scheduler = make(first)
+    one_epoch(first, optimizer, scheduler)
+    one_epoch(first, optimizer, scheduler)
+    saved = copy.deepcopy(get_optimizer_state_dict(first, optimizer))  # by names of parameters
+    second = copy.deepcopy(first)
+    again, again_scheduler = make(second)
+    again_scheduler.load_state_dict(scheduler.state_dict())
+    set_optimizer_state_dict(second, again, saved)  # takes a step on the empty optimizer first
+    assert_same(second, first.state_dict())
+    one_epoch(second, again, again_scheduler)
+    assert_same(second, plain)
 
 
 def accelerated(start):
