@@ -46,6 +46,22 @@ def test_a_table_on_a_terminal_shows_what_it_was_given():
     assert "\x07" not in found
 
 
+def test_paragraphs_are_broken_on_a_terminal_and_lines_are_not(capsys):
+    out = Output()
+    text = "word " * 30 + "end"
+    out.paragraph(text)
+    assert capsys.readouterr().out == text + "\n"
+    file = io.StringIO()
+    out.console = Console(file=file, force_terminal=True, width=40, color_system=None)
+    out.line(text)
+    assert file.getvalue() == text + "\n"
+    out.paragraph(text)
+    assert len(file.getvalue().splitlines()) > 3
+    machine = Output(as_json=True)
+    machine.paragraph(text)
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("value", [{"x": float("-inf")}, {"x": {1: 2}}])
 def test_json_is_strict(capsys, value):
     Output(as_json=True).record(value)

@@ -59,6 +59,11 @@ def test_equal_differences_of_one_example_decide_nothing():
     assert "No winner" in found.statement
 
 
+def test_seeds_that_can_find_nothing_are_said():
+    found = judged({"a": [0.1, 0.3], "b": [0.3, 0.1], "c": [0.2, 0.6]})
+    assert found.statement.endswith("no difference can be found.")
+
+
 def test_a_clear_winner_is_named():
     found = judged({"a": [0.010, 0.011, 0.012], "b": [0.2, 0.2, 0.202]})
     assert found.best.name == "a"

@@ -89,7 +89,7 @@ def _race(recipe: "Recipe", folder: "RunFolder", out: Output, data_dir: Path | N
     seeds = f"{len(found.seeds)} seed{'s' if len(found.seeds) > 1 else ''}"
     out.line(f"Means over {seeds}; gradients and seconds are per run.")
     out.line()
-    out.line(found.statement)
+    out.paragraph(found.statement)
     limit = _limits(recipe.goal).get("test")
     if limit is None or found.best.mean <= limit:
         return []

@@ -20,12 +20,18 @@ class Output:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.console = Console(highlight=False, soft_wrap=True)  # what is piped is never cut
+        self.console = Console(highlight=False)
 
     def line(self, text: str = "") -> None:
-        """A line for people."""
+        """A line for people, never broken: it may hold a path to copy."""
         if not self.as_json:
-            self.console.print(text, markup=False)
+            self.console.print(text, markup=False, soft_wrap=True)
+
+    def paragraph(self, text: str) -> None:
+        """Sentences for people, on a terminal broken between words."""
+        if not self.as_json:
+            wraps = self.console.is_terminal
+            self.console.print(text, markup=False, soft_wrap=not wraps)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]], right: int = 99) -> None:
         """A table for people; columns from number `right` on are numbers."""

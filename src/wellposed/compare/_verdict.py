@@ -230,10 +230,12 @@ def _sentences(
             "The methods did not take equally many gradients, so this is not a comparison at "
             "equal cost."
         )
-    if detectable is not None:
+    if detectable is not None and detectable >= 1:
+        yield f"With {len(seeds)} seeds and the spread seen here no difference can be found."
+    elif detectable is not None:
         yield (
             f"With {len(seeds)} seeds and the spread seen here, a true difference below about "
-            f"{percent(min(1.0, detectable))} would more likely than one time in five be missed."
+            f"{percent(detectable)} would more likely than one time in five be missed."
         )
 
 
