@@ -16,6 +16,7 @@ table = 1
 """
 raw = \'\'\'
 x = "\'\'\'
+touching = """a""""
 after = 1
 [[schedule]]
 name = "cosine"
@@ -38,24 +39,25 @@ def test_each_key_has_its_line():
         "data.quoted key": 5,
         "data.text": 7,
         "data.raw": 11,
-        "data.after": 13,
-        "schedule": 14,
-        "schedule.0": 14,
-        "schedule.0.name": 15,
-        "schedule.1": 16,
-        "schedule.1.name": 17,
-        "schedule.1.inner": 18,
-        "schedule.1.inner.deep": 19,
-        "compare.methods.sgd": 20,
-        "compare.methods.sgd.optimizer": 21,
-        "compare.methods.sgd.optimizer.lr": 21,
+        "data.touching": 13,
+        "data.after": 14,
+        "schedule": 15,
+        "schedule.0": 15,
+        "schedule.0.name": 16,
+        "schedule.1": 17,
+        "schedule.1.name": 18,
+        "schedule.1.inner": 19,
+        "schedule.1.inner.deep": 20,
+        "compare.methods.sgd": 21,
+        "compare.methods.sgd.optimizer": 22,
+        "compare.methods.sgd.optimizer.lr": 22,
     }
 
 
 def test_an_unknown_place_is_that_of_a_key_inside_or_of_the_table_around():
     origin = locate(TEXT, "r.toml")
-    assert origin.at(("compare", "methods")) == "r.toml:20"
-    assert origin.at(("schedule", 1, "inner", "deep", "a")) == "r.toml:19"
+    assert origin.at(("compare", "methods")) == "r.toml:21"
+    assert origin.at(("schedule", 1, "inner", "deep", "a")) == "r.toml:20"
     assert origin.at(("optimizer",)) == "r.toml"
     assert Origin().at(("seed",)) == "recipe"
 

@@ -21,7 +21,7 @@ from wellposed.recipe._toml import parse, parse_value
         ("a" + ".a" * 20 + " = 1", "nests deeper than 12 levels"),
         ("a = " + "{a = " * 600 + "1" + "}" * 600, "nests deeper than 12 levels"),
         ("a = " + "9" * 4000, r"r\.toml:1: a does not fit into 64 bits"),
-        ("a = " + "1_" * 2000 + "1", "does not fit into 64 bits|thousands of digits"),
+        ("a = " + "1_" * 2000 + "1", "does not fit into 64 bits"),
         ("a = 1\n\nb = nan", r"^r\.toml:3: b is nan; a recipe holds finite numbers"),
         ("[a]\nb = [1, -inf]", r"^r\.toml:2: a\.b\.1 is -inf"),
         ("a = 1979-05-27", "a is a date; a recipe holds numbers"),
@@ -35,8 +35,8 @@ def test_what_no_recipe_holds_is_one_sentence(text, words):
     assert "\n" not in str(caught.value)
 
 
-def test_thousands_of_digits_in_a_file_of_long_lines_are_refused():
-    with pytest.raises(RecipeError, match=r"thousands of digits|64 bits"):
+def test_thousands_of_digits_are_refused():
+    with pytest.raises(RecipeError, match="does not fit into 64 bits"):
         parse("a = 0x" + "f" * 4000, "r.toml")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 Path = tuple[str | int, ...]
 
 _KEY = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*""")
+_DOTTED_KEY = re.compile(rf"{_KEY.pattern}(?:\.{_KEY.pattern})*")
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,9 @@ def _end_of_line(text: str, position: int) -> int:
 
 
 def _dotted_key(text: str, position: int) -> tuple[tuple[str, ...], int]:
-    keys: list[str] = []
-    while found := _KEY.match(text, position):
-        keys.append(next(group for group in found.groups() if group is not None))
-        position = found.end()
-        if text[position : position + 1] != ".":
-            break
-        position += 1
-    return tuple(keys), position
+    found = _DOTTED_KEY.match(text, position)
+    assert found is not None, "valid TOML has a key here"
+    return tuple("".join(groups) for groups in _KEY.findall(found[0])), found.end()
 
 
 def _skip_value(text: str, position: int) -> int:
