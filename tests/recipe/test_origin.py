@@ -62,6 +62,11 @@ def test_an_unknown_place_is_that_of_a_key_inside_or_of_the_table_around():
     assert Origin().at(("seed",)) == "recipe"
 
 
+def test_a_missing_key_is_where_the_keys_beside_it_are():
+    origin = locate("[a]\n[b]\nc = 1", "r.toml").replaced({("a", "new", "x"): "--set a.new.x=1"})
+    assert origin.at(("a", "new", "name")) == "--set a.new.x=1"
+
+
 def test_a_replaced_place_forgets_the_keys_inside():
     origin = locate("[a]\nb = 1\n[c]\nd = 1", "r").replaced({("a",): "--set a=2"})
     assert origin.at(("a", "b")) == "--set a=2"

@@ -23,12 +23,15 @@ class Origin:
     places: Mapping[Path, str] = field(default_factory=dict, compare=False)
 
     def at(self, path: Path) -> str:
-        """The place of the key, or of a key in it, or of the table around it, or the name."""
-        if path in self.places:
-            return self.places[path]
-        inside = (at for key, at in self.places.items() if key[: len(path)] == path)
-        around = (self.places.get(path[:length]) for length in range(len(path) - 1, 0, -1))
-        return next(inside, None) or next(filter(None, around), self.name)
+        """The place of the key, or of one beside it, or of the table around it, or the name."""
+        for length in range(len(path), 0, -1):
+            near = path[:length]
+            if near in self.places:
+                return self.places[near]
+            inside = (at for key, at in self.places.items() if key[:length] == near)
+            if found := next(inside, None):
+                return found
+        return self.name
 
     def replaced(self, places: Mapping[Path, str]) -> "Origin":
         """A copy with these places; what was known of keys inside them is forgotten."""
