@@ -74,6 +74,16 @@ def test_gives_up_after_three_seconds(make_problem, dataset, monkeypatch):
     assert len(runs) == 8  # a warm-up and one step each
 
 
+def test_on_a_gpu_a_step_is_timed_to_its_end(make_problem, dataset, monkeypatch):
+    waits = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waits.append)
+    candidate = module._Candidate(Precision(), make_problem(), batch(dataset), CPU)
+    candidate.device = torch.device("cuda")
+    candidate.run()
+    assert waits == [torch.device("cuda")]
+    assert len(candidate.seconds) == 1
+
+
 def test_places_weights_and_stores_inputs():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     Precision("bf16", "channels_last").place(model, CPU)

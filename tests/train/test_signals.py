@@ -38,6 +38,17 @@ def test_the_second_signal_ends_the_process_at_once(number):
     assert ran.stdout == "first\n"
 
 
+def test_the_default_of_the_second_signal_is_put_back_before_it_is_sent_again(monkeypatch):
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signals.received == signal.SIGTERM
+    assert sent == [(os.getpid(), signal.SIGTERM)]
+
+
 def test_off_the_main_thread_nothing_changes():
     found = []
 
