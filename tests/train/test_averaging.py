@@ -40,7 +40,7 @@ def test_an_anchor_is_judged_with_its_own_statistics_and_nothing_is_left_of_it()
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     optimizer = EntropySGD(model.parameters(), lr=0.1, inner_steps=10)
-    batches = [(torch.randn(16, 3), None) for _ in range(3)]
+    batches = [(torch.randn(16, 3), torch.zeros(16)) for _ in range(3)]
     anchor = model[0].weight.detach().clone()
     for inputs, _ in batches:
         model(inputs).square().sum().backward()
