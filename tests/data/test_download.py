@@ -60,7 +60,8 @@ def remote(server):
 
 
 @pytest.fixture
-def online(tmp_path):
+def online(tmp_path, monkeypatch):
+    monkeypatch.delenv("WELLPOSED_DATA", raising=False)
     return Places(offline=False, cache=tmp_path / "cache", mirror=None, system=())
 
 

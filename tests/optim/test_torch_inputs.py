@@ -16,6 +16,8 @@ from torch import nn
 from wellposed.optim import EntropySGD, Relaxation
 
 common = pytest.importorskip("torch.testing._internal.common_optimizers")
+# Importing it forbids, for the whole process, to set flags such as torch.backends.cudnn.benchmark.
+torch.backends.__allow_nonbracketed_mutation_flag = True
 
 INFOS = {info.optim_cls.__name__: info for info in common.optim_db}
 # LBFGS wants many gradients per step, SparseAdam sparse gradients.

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -37,17 +37,27 @@ def settings(plan: Plan, device: torch.device) -> Iterator[None]:
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark = torch.backends.cudnn.benchmark
     if plan.threads is not None:
         torch.set_num_threads(plan.threads)
     if plan.deterministic:
         if device.type == "cuda":  # without it cuBLAS refuses; it must be set before cuBLAS starts
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False
     try:
-        yield
+        with _same_kernels() if plan.deterministic else nullcontext():
+            yield
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        torch.backends.cudnn.benchmark = benchmark
+
+
+def _same_kernels() -> AbstractContextManager[None]:
+    """cuDNN as the caller has it, but choosing its kernels without a race between them."""
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(
+        enabled=cudnn.enabled,
+        benchmark=False,
+        benchmark_limit=cudnn.benchmark_limit,
+        deterministic=True,
+        allow_tf32=cudnn.allow_tf32,
+    )
