@@ -1,6 +1,7 @@
 """When to log, to evaluate and to save: functions of the number of the step alone."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 from wellposed.train._plan import Plan
@@ -10,7 +11,7 @@ _CLOSEST, _FARTHEST = 10, 100
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cadence:
     """What is due after a step.
 
@@ -22,12 +23,12 @@ class Cadence:
     plan: Plan
     steps_per_epoch: int
 
-    @property
+    @cached_property
     def total_steps(self) -> int:
         """Updates until the plan is fulfilled."""
         return self.plan.epochs * self.steps_per_epoch
 
-    @property
+    @cached_property
     def log_every(self) -> int:
         """Updates between records; by default an epoch is cut into equal parts."""
         if self.plan.log_every is not None:

@@ -84,7 +84,7 @@ def steps(
 
         optimizer.step(closure)  # type: ignore[arg-type]  # torch promises a float
         objective, penalty, wrong, norm = found[0]
-        examples = sum(len(targets) for _, targets in group)
+        examples = sum(targets.shape[0] for _, targets in group)
         yield Step(index, objective, penalty, wrong, examples, len(found) * len(group), norm)
 
 
