@@ -52,7 +52,7 @@ def settings(plan: Plan, device: torch.device) -> Iterator[None]:
 
 
 def _same_kernels() -> AbstractContextManager[None]:
-    """cuDNN as the caller has it, but choosing its kernels without a race between them."""
+    """The caller's cuDNN, but choosing its kernels without a race between them."""
     cudnn = torch.backends.cudnn
     return cudnn.flags(
         enabled=cudnn.enabled,
