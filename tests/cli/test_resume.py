@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from wellposed.runs import RunFolder, Status
+from wellposed.runs import RunFolder, Status, exclusive
 
 STOP_AT = 7
 
@@ -70,3 +70,15 @@ def test_what_is_no_run_is_refused(cli, tmp_path, words):
     found = cli("resume", "x")
     assert found.code == 2
     assert words in found.err
+
+
+def test_a_folder_that_another_process_trains_into_is_refused(cli, tmp_path):
+    folder = tmp_path / "run"
+    made = RunFolder.create(
+        folder, kind="run", recipe=(tmp_path / "recipe.toml").read_text(), provenance={}
+    )
+    with exclusive(folder):
+        found = cli("resume", folder)
+    assert found.code == 2
+    assert "another process is training into" in found.err
+    assert made.status is Status.RUNNING

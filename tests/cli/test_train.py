@@ -120,3 +120,28 @@ def test_the_main_job_is_the_preset_main(cli, monkeypatch, tmp_path):
     names = [method["name"] for method in comparison["methods"]]
     assert names == ["sgd", "sgd-ema", "adamw", "entropysgd"]
     assert _train.MAIN == "main"
+
+
+@pytest.mark.parametrize("recipe", ["recipe.toml", "race.toml"])
+def test_a_value_that_its_class_refuses_is_named_where_the_user_wrote_it(cli, tmp_path, recipe):
+    found = cli("train", recipe, "--set", "train.epochs=-1", "--out", "made")
+    assert found.code == 2
+    assert found.err.startswith("wellposed: --set train.epochs=-1: [train]: epochs must be")
+    assert not (tmp_path / "made").exists()  # so that the same --out can be given again
+
+
+def test_a_race_is_refused_before_the_first_run_if_a_later_method_is_wrong(cli, tmp_path):
+    text = (tmp_path / "race.toml").read_text().replace("lr = 0.01", "lr = -1")
+    (tmp_path / "race.toml").write_text(text)
+    found = cli("train", "race.toml", "--out", "made")
+    assert found.code == 2
+    assert found.err.startswith("wellposed: race.toml:11: ")
+    assert "learning rate: -1" in found.err
+    assert not (tmp_path / "made").exists()
+
+
+def test_an_empty_name_is_no_recipe(cli, tmp_path):
+    found = cli("train", "")
+    assert found.code == 2
+    assert "recipe" in found.err
+    assert not (tmp_path / "runs").exists()

@@ -254,3 +254,19 @@ def test_needs_the_standard_library_only():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=lean
     )
     assert not [m for m in eval(found.stdout) if m in {"torch", "numpy", "jinja2", "pydantic"}]
+
+
+def test_a_folder_in_which_nothing_was_done_can_be_discarded(tmp_path):
+    folder = RunFolder.create(tmp_path / "a", kind="run", recipe="", provenance={})
+    folder.set_status(Status.FAILED)
+    folder.discard()
+    assert not folder.path.exists()
+    folder.discard()  # again, without harm
+
+
+def test_a_folder_with_work_in_it_is_not_discarded(tmp_path):
+    folder = RunFolder.create(tmp_path / "a", kind="run", recipe="", provenance={})
+    folder.log.append({"step": 1})
+    folder.discard()
+    assert folder.recipe == ""
+    assert folder.log.read() == [{"step": 1}]

@@ -16,12 +16,22 @@ if TYPE_CHECKING:
 GOAL_MISSED = 1
 
 
-def carry_out(folder: "RunFolder", out: Output, data_dir: Path | None) -> int:
-    """Train what the folder's recipe says, from wherever it stands; returns the exit code."""
-    from wellposed.recipe import Recipe
+def carry_out(
+    folder: "RunFolder", out: Output, data_dir: Path | None, recipe: "Recipe | None" = None
+) -> int:
+    """Train what the folder's recipe says, from wherever it stands; returns the exit code.
 
-    recipe = Recipe.parse(folder.recipe, str(folder.path / "recipe.toml"))
-    with _resumable(folder.path):
+    Args:
+        folder: Of the run or race.
+        out: Where to print.
+        data_dir: Where to look for data first.
+        recipe: The folder's recipe as the user wrote it, for the places that messages name.
+    """
+    from wellposed.recipe import Recipe
+    from wellposed.runs import exclusive
+
+    recipe = recipe or Recipe.parse(folder.recipe, str(folder.path / "recipe.toml"))
+    with exclusive(folder.path), _resumable(folder.path):
         work = _race if folder.kind == "race" else _single
         missed = work(recipe, folder, out, data_dir)
         report = _report(folder, out)

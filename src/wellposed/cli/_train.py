@@ -48,12 +48,14 @@ def train(
     --set takes TOML values, bare words are strings; lists of tables are counted from 0:
       --set schedule.0.warmup=0.1    --set 'model={name="mlp", hidden=[64, 64]}'
     """
-    from wellposed.recipe import Recipe
+    from wellposed.errors import Interrupted
+    from wellposed.recipe import Recipe, resolve
 
     console = Output(as_json=as_json)
-    chosen = Recipe.read(recipe or MAIN)
-    chosen = chosen.override([*(settings or []), *_seeds(chosen, seed)])
-    folder = _folder(chosen, out, Path(recipe or MAIN).stem)
+    name = MAIN if recipe is None else recipe
+    chosen = Recipe.read(name)
+    chosen = resolve(chosen.override([*(settings or []), *_seeds(chosen, seed)]))
+    folder = _folder(chosen, out, Path(name).stem)
     if recipe is None:
         console.line(
             "No recipe given, so this is the preset `main`: LeNet on handwritten digits, four\n"
@@ -63,7 +65,14 @@ def train(
     console.record({"event": "folder", "folder": str(folder.path)})
     from wellposed.cli._job import carry_out
 
-    raise typer.Exit(carry_out(folder, console, data_dir))
+    try:
+        code = carry_out(folder, console, data_dir, chosen)
+    except Interrupted:
+        raise
+    except Exception:
+        folder.discard()  # if nothing was begun, so that the same --out can be given again
+        raise
+    raise typer.Exit(code)
 
 
 def _seeds(recipe: "Recipe", seed: int | None) -> list[str]:
@@ -77,15 +86,13 @@ def _seeds(recipe: "Recipe", seed: int | None) -> list[str]:
 
 
 def _folder(recipe: "Recipe", out: Path | None, name: str) -> "RunFolder":
-    """Check the recipe, then make its run folder."""
-    from wellposed.recipe import resolve
+    """The run folder of a checked recipe."""
     from wellposed.runs import RunFolder, fresh_path, provenance
 
-    resolved = resolve(recipe)
-    seeds = resolved.compare.seeds if resolved.compare else (resolved.seed,)
+    seeds = recipe.compare.seeds if recipe.compare else (recipe.seed,)
     return RunFolder.create(
         out or fresh_path(Path("runs"), name),
-        kind="race" if resolved.compare else "run",
-        recipe=resolved.to_toml(),
+        kind="race" if recipe.compare else "run",
+        recipe=recipe.to_toml(),
         provenance=provenance({"recipe": list(seeds)}, preset_or_file=name),
     )

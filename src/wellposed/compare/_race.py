@@ -12,7 +12,7 @@ from wellposed.compare._verdict import Comparison, judge
 from wellposed.data import Dataset
 from wellposed.errors import Interrupted, NotFiniteError, RunFolderError
 from wellposed.recipe import Recipe, build, check, dataset
-from wellposed.runs import RunFolder, Status, provenance
+from wellposed.runs import RunFolder, Status, exclusive, provenance
 from wellposed.train import Observer, fit
 
 
@@ -45,7 +45,7 @@ def race(
     that diverges is reported, counts with an error of 1, and does not stop the others.
 
     Args:
-        recipe: With a `[compare]` table; all methods are checked before the first run.
+        recipe: With a `[compare]` table; all methods are checked and built before the first run.
         folder: Of the race; gets comparison.json.
         observers: Told of every run's training, as by `wellposed.train.fit`.
         watchers: Told of the race.
@@ -54,11 +54,12 @@ def race(
     Raises `Interrupted` after SIGINT or SIGTERM, with the command that resumes the race.
     """
     entries = design(recipe)
+    runner = _Runner(recipe, folder, tuple(observers), data_dir)
     for method in recipe.methods:
         check(recipe.run(method, entries[0].seed))
+    runner.rehearse(entries)
     for watcher in watchers:
         watcher.begin_race(entries)
-    runner = _Runner(recipe, folder, tuple(observers), data_dir)
     outcomes = []
     with _status(folder):
         for entry in entries:
@@ -86,6 +87,17 @@ class _Runner:
     data_dir: str | Path | None
     data: tuple[int, Dataset] | None = None
 
+    def rehearse(self, entries: Sequence[Entry]) -> None:
+        """Build each method that has a run to come once, so that none is refused after hours.
+
+        Raises:
+            RecipeError: If a method cannot be built.
+        """
+        waiting = [entry for entry in entries if not (self._path(entry) / "run.json").exists()]
+        for entry in {entry.method: entry for entry in reversed(waiting)}.values():
+            recipe = self.recipe.run(entry.method, waiting[0].seed)
+            build(recipe, data=self._data(recipe))
+
     def finished(self, entry: Entry) -> Outcome | None:
         """The outcome of a run that an earlier call has finished, or None."""
         path = self._path(entry)
@@ -98,17 +110,18 @@ class _Runner:
             RunFolderError: If the finished run cannot be read.
         """
         recipe = self.recipe.run(entry.method, entry.seed)
-        folder = self._child(entry, recipe)
         made = build(recipe, data=self._data(recipe))
+        folder = self._child(entry, recipe)
         try:
-            fit(
-                made.problem,
-                made.optimizer,
-                made.plan,
-                schedulers=made.schedulers,
-                folder=folder,
-                observers=self.observers,
-            )
+            with exclusive(folder.path):
+                fit(
+                    made.problem,
+                    made.optimizer,
+                    made.plan,
+                    schedulers=made.schedulers,
+                    folder=folder,
+                    observers=self.observers,
+                )
         except NotFiniteError as error:
             folder.set_status(Status.FAILED, diverged=str(error).splitlines()[0])
         found = outcome(entry, folder)

@@ -8,5 +8,6 @@ from wellposed.runs._folder import FORMAT as FORMAT
 from wellposed.runs._folder import RunFolder as RunFolder
 from wellposed.runs._folder import Status as Status
 from wellposed.runs._folder import fresh_path as fresh_path
+from wellposed.runs._lock import exclusive as exclusive
 from wellposed.runs._log import Log as Log
 from wellposed.runs._provenance import provenance as provenance

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,6 +19,7 @@ FORMAT = 1
 """Version of the folder's format; a reader refuses a folder with a larger one."""
 
 Kind = Literal["run", "race"]
+_FIRST = {"recipe.toml", "provenance.json", "run.json"}  # what `create` writes
 _OWN = ("format", "kind", "status", "created", "wellposed", "recipe_sha256")
 
 
@@ -85,6 +87,14 @@ class RunFolder:
             },
         )
         return folder
+
+    def discard(self) -> None:
+        """Remove the folder again, unless something was written to it since `create`."""
+        with suppress(OSError):
+            if {path.name for path in self.path.iterdir()} <= _FIRST:
+                for name in _FIRST:
+                    (self.path / name).unlink(missing_ok=True)
+                self.path.rmdir()
 
     @classmethod
     def open(cls, path: Path | str) -> "RunFolder":
