@@ -1,5 +1,6 @@
 import errno
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def raising(error):
         (OSError(errno.ENOSPC, "No space left on device", "x"), 2, "refused x: no space left on"),
         (OSError("odd"), 2, "refused: odd"),
         (MemoryError(), 2, "the memory is full; try a smaller batch_size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "the memory is full; try"),
     ],
 )
 def test_every_ending_has_its_code_and_sentence(monkeypatch, capsys, error, code, words):
@@ -192,3 +194,14 @@ def test_sigterm_outside_training_exits_with_143(tmp_path):
     found = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert found.returncode == 143
     assert found.stderr == b""
+
+
+def test_closed_streams_leave_no_traceback(tmp_path):
+    code = "from wellposed.cli import main; main(['list', 'recipes'])"
+    shell = shlex.join([sys.executable, "-c", code])
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        found = subprocess.run(
+            ["sh", "-c", f"{shell} {closed}"], capture_output=True, cwd=tmp_path, check=False
+        )
+        assert found.returncode == 0
+        assert found.stderr == b""

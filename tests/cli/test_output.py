@@ -66,3 +66,11 @@ def test_paragraphs_are_broken_on_a_terminal_and_lines_are_not(capsys):
 def test_json_is_strict(capsys, value):
     Output(as_json=True).record(value)
     json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+
+
+def test_numbers_that_do_not_fit_on_a_narrow_terminal_are_told_not_cut():
+    out = Output()
+    out.console = Console(file=io.StringIO(), force_terminal=True, width=30, highlight=False)
+    out.table(("part", "examples", "error"), [("test", "360", "18.61 % [14.93, 22.96]")], right=1)
+    words = out.console.file.getvalue().split()
+    assert " ".join(words) == "test: examples 360, error 18.61 % [14.93, 22.96]"

@@ -1,7 +1,11 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+
+from wellposed.runs import RunFolder
 
 
 @pytest.fixture
@@ -52,3 +56,32 @@ def test_hostile_pictures_are_refused(cli, finished, tmp_path):
         assert found.code == 2
         assert name in found.err
         assert found.err.count("\n") == 1
+
+
+DATA = {
+    "name": "x",
+    "classes": ["a", "b"],
+    "shape": [1, 8, 8],
+    "standardization": {"mean": [0.0], "std": [1.0]},
+}
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "resume", "cite"])
+def test_code_that_a_run_folder_names_is_run_only_if_trusted(cli, tmp_path, command):
+    (tmp_path / "strange_model.py").write_text("raise SystemError('ran')\n")
+    recipe = (tmp_path / "recipe.toml").read_text().replace('"linear"', '"strange_model:net"')
+    folder = RunFolder.create(tmp_path / "run", kind="run", recipe=recipe, provenance={})
+    folder.write_json("data.json", DATA)
+    more = ["x.png"] if command == "predict" else []
+    found = cli(command, folder.path, *more)
+    assert found.code == 2
+    assert "names code of its own, strange_model:net, which would be run" in found.err
+    assert "--trust" in found.err
+    assert "SystemError: ran" in cli(command, folder.path, *more, "--trust").err
+
+
+def test_a_pipe_is_not_waited_for(cli, tmp_path, finished):
+    os.mkfifo(tmp_path / "x.png")
+    found = cli("predict", finished, tmp_path / "x.png")
+    assert found.code == 2
+    assert "x.png is no plain file; give a PNG or JPEG file" in found.err

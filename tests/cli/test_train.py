@@ -1,4 +1,5 @@
 import json
+import tempfile
 
 import pytest
 
@@ -145,3 +146,36 @@ def test_an_empty_name_is_no_recipe(cli, tmp_path):
     assert found.code == 2
     assert "recipe" in found.err
     assert not (tmp_path / "runs").exists()
+
+
+OWN = """
+from torch import nn
+
+class Broken(nn.Linear):
+    def forward(self, x):
+        raise KeyError("a slip")
+
+def broken(classes):
+    return Broken(64, classes)
+
+def narrow(classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(7, classes))
+"""
+
+
+@pytest.mark.parametrize(("name", "words"), [("broken", "'a slip'"), ("narrow", "mat1 and mat2")])
+def test_a_fault_in_the_user_s_own_model_is_not_called_ours(
+    cli, tmp_path, monkeypatch, name, words
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "faulty_models.py").write_text(OWN)
+    found = cli("train", "recipe.toml", "--set", f"model=faulty_models:{name}")
+    assert found.code == 2
+    assert f"wellposed: faulty_models:{name}, which the recipe names" in found.err
+    assert words in found.err
+    assert "fault of wellposed" not in found.err
+
+
+def test_sparse_gradients_are_not_offered(cli):
+    assert "sparseadam" not in cli("list", "optimizers").out
+    assert cli("train", "recipe.toml", "--set", "optimizer=sparseadam").code == 2

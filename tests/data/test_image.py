@@ -153,3 +153,8 @@ def test_mutated_bytes_parse_or_are_refused(put, files, kind, data):
     path = put(content[: data.draw(st.integers(20, len(content)) | st.just(len(content)))])
     pixels = files.read_or_refused(lambda: decode(path, 3, (6, 8)), path)
     assert pixels is None or pixels.shape == (3, 6, 8)
+
+
+def test_a_folder_is_no_image(tmp_path):
+    with pytest.raises(DataError, match="is no plain file"):
+        decode(tmp_path, 3, None)

@@ -176,3 +176,8 @@ def test_digits_describe_themselves_for_a_run_folder():
         "validation": 180,
         "test": 360,
     }
+
+
+def test_a_name_is_no_source():
+    with pytest.raises(ArgumentError, match=r"load takes a source such as Digits\(\).*'digits'"):
+        load("digits")

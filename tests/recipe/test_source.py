@@ -20,6 +20,7 @@ def test_a_source_by_name_with_arguments():
         ("xor", ["m=3"], "XOR has no argument 'm'"),
         ("xor", ["n"], "a setting reads key=value"),
         ("xor", ["n=3"], "XOR needs n >= 20"),
+        ("npz", [], "^dataset npz: NPZ needs path"),
     ],
 )
 def test_what_is_no_source_is_refused(name, settings, words):
@@ -73,3 +74,16 @@ def test_a_network_of_points_takes_no_folder_of_images(points, tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(ArgumentError, match="but a folder of images gives square ones"):
         other_data(restore(points), str(tmp_path / "photos"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("no/such", "no/such does not exist; give"), ("a.txt", "a.txt is a file of another kind")],
+)
+def test_a_path_that_cannot_be_data_is_not_taken_for_a_name(
+    finished, tmp_path, monkeypatch, name, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(DataError, match=words):
+        other_data(restore(finished), name)

@@ -1,11 +1,12 @@
 """`wellposed cite RUN`: BibTeX of what a run has used."""
 
-from wellposed.cli._base import Json, Run
+from wellposed.cli._base import Json, Run, Trust, opened
 from wellposed.cli._output import Output
 
 
 def cite(
     run: Run,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     r"""Print BibTeX of the methods, models and data that RUN has used, each once.
@@ -15,9 +16,8 @@ def cite(
       wellposed cite runs/mine >> thesis.bib
     """
     from wellposed.recipe import Recipe, citations
-    from wellposed.runs import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = opened(run, trust=trust)
     found = list(citations(Recipe.parse(folder.recipe, str(run / "recipe.toml"))))
     parts = [folder, *folder.runs()]
     datas = [part.read_json("data.json") for part in parts if part.has("data.json")]

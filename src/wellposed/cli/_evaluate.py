@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wellposed.cli._base import DataDir, Json, Run
+from wellposed.cli._base import DataDir, Json, Run, Trust, opened
 from wellposed.cli._output import Output
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def evaluate(
         ),
     ] = None,
     data_dir: DataDir = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     r"""Measure the network of RUN on its own data again, or on other data.
@@ -39,7 +40,7 @@ def evaluate(
     from wellposed.stats import wilson
     from wellposed.train import evaluate as measure
 
-    restored = restore(run)
+    restored = restore(opened(run, trust=trust))
     dataset = _dataset(restored, data, data_dir)
     loss = restored.parts.loss()
     console = Output(as_json=as_json)

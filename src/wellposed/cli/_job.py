@@ -33,7 +33,8 @@ def carry_out(
     recipe = recipe or Recipe.parse(folder.recipe, str(folder.path / "recipe.toml"))
     with exclusive(folder.path), _resumable(folder.path):
         work = _race if folder.kind == "race" else _single
-        missed = work(recipe, folder, out, data_dir)
+        with _whose(recipe):
+            missed = work(recipe, folder, out, data_dir)
         report = _report(folder, out)
     for sentence in missed:
         out.line(f"Goal missed: {sentence}.")
@@ -115,6 +116,18 @@ def _report(folder: "RunFolder", out: Output) -> str | None:
     except WellposedError as error:
         out.line(f"The report could not be written: {error}")
         return None
+
+
+@contextmanager
+def _whose(recipe: "Recipe") -> Iterator[None]:
+    """An exception from outside wellposed remembers which code of the user's own took part."""
+    try:
+        yield
+    except (WellposedError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        error.own_code = recipe.own_code  # type: ignore[attr-defined]
+        raise
 
 
 @contextmanager

@@ -21,10 +21,14 @@ BAD_INPUT = 2
 OUR_FAULT = 70
 CTRL_C = 130
 PIPE_CLOSED = 141
+FULL = "the memory is full; try a smaller batch_size or a smaller model"
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code; no traceback reaches the user."""
+    for name in ("stdout", "stderr"):  # None if closed by whoever called
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - until the end
     warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGTERM, _terminate)
@@ -63,8 +67,19 @@ def _about_file(error: OSError) -> str:
     return f"the operating system refused{name}: {(error.strerror or str(error)).lower()}"
 
 
-def _about_us(error: Exception) -> str:
-    """Keep the traceback in a file, and say where."""
+def _failed(error: Exception) -> int:
+    """An exception that is none of ours: the memory is full, the user's own code, or a fault."""
+    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        return _say(FULL, BAD_INPUT)
+    names = getattr(error, "own_code", ())
+    if names:
+        said = f"{', '.join(names)}, which the recipe names, does not fit or failed"
+        return _say(f"{said}: {_kept(error)}", BAD_INPUT)
+    return _say(f"this is a fault of wellposed, not yours: {_kept(error)}", OUR_FAULT)
+
+
+def _kept(error: Exception) -> str:
+    """The exception in words; its traceback goes to a file, which is named."""
     fault = f"{type(error).__name__}: {error}".splitlines()[0][:200]
     trace = "".join(traceback.format_exception(error))
     try:
@@ -73,7 +88,7 @@ def _about_us(error: Exception) -> str:
             file.write(f"{datetime.now().astimezone().isoformat()}\n{sys.argv}\n{trace}")
     except OSError:
         path = "nowhere, since no temporary file could be written"
-    return f"this is a fault of wellposed, not yours: {fault} (details in {path})"
+    return f"{fault} (details in {path})"
 
 
 def _usage(error: typer.TyperException) -> int:
@@ -101,8 +116,8 @@ _ENDINGS: tuple[tuple[type[BaseException], Callable[[Any], int]], ...] = (
     (SystemExit, _left),
     (BrokenPipeError, lambda _: PIPE_CLOSED),
     (OSError, lambda error: _say(_about_file(error), BAD_INPUT)),
-    (MemoryError, lambda _: _say("the memory is full; try a smaller batch_size", BAD_INPUT)),
-    (Exception, lambda error: _say(_about_us(error), OUR_FAULT)),
+    (MemoryError, lambda _: _say(FULL, BAD_INPUT)),
+    (Exception, _failed),
 )
 
 

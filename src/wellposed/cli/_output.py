@@ -37,8 +37,14 @@ class Output:
         """A table for people; columns from number `right` on are numbers."""
         if self.as_json:
             return
+        plain = _aligned([header, *rows], right)
         if not self.console.is_terminal:
-            self.line(_aligned([header, *rows], right))
+            self.line(plain)
+            return
+        if right < len(header) and max(map(len, plain.splitlines())) > self.console.width:
+            for row in rows:  # numbers are never cut: a row becomes a sentence
+                cells = zip(header[1:], map(_printable, row[1:]), strict=True)
+                self.paragraph(f"{_printable(row[0])}: {', '.join(f'{a} {b}' for a, b in cells)}")
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, title in enumerate(header):

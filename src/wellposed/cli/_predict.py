@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wellposed.cli._base import Json, Run
+from wellposed.cli._base import Json, Run, Trust, opened
 from wellposed.cli._output import Output
 
 
@@ -16,6 +16,7 @@ def predict(
         bool,
         typer.Option("--invert", help="Swap dark and light, as for ink on white paper."),
     ] = False,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     r"""Classify pictures with the network of RUN; prints the label and the most likely classes.
@@ -30,7 +31,7 @@ def predict(
     """
     from wellposed.recipe import restore
 
-    restored = restore(run)
+    restored = restore(opened(run, trust=trust))
     console = Output(as_json=as_json)
     rows = []
     for path in images:

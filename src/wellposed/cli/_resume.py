@@ -2,13 +2,14 @@
 
 import typer
 
-from wellposed.cli._base import DataDir, Json, Run
+from wellposed.cli._base import DataDir, Json, Run, Trust, opened
 from wellposed.cli._output import Output
 
 
 def resume(
     run: Run,
     data_dir: DataDir = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     r"""Go on with an interrupted run or race, from its newest checkpoint.
@@ -28,6 +29,7 @@ def resume(
         console.line(f"{run} is done already; nothing was left to do.")
         console.record({"event": "done", "folder": str(run), "already_done": True})
         return
+    opened(run, trust=trust)
     from wellposed.cli._job import carry_out
 
     raise typer.Exit(carry_out(folder, console, data_dir))

@@ -90,8 +90,7 @@ class _Runner:
     def rehearse(self, entries: Sequence[Entry]) -> None:
         """Build each method that has a run to come once, so that none is refused after hours.
 
-        Raises:
-            RecipeError: If a method cannot be built.
+        Raises `RecipeError` if a method cannot be built.
         """
         waiting = [entry for entry in entries if not (self._path(entry) / "run.json").exists()]
         for entry in {entry.method: entry for entry in reversed(waiting)}.values():

@@ -42,6 +42,9 @@ def decode(path: Path, channels: int, size: tuple[int, int] | None) -> NDArray[n
         DataError: If it is no such file, damaged, empty, or has more than 67 million pixels.
     """
     require(channels in _MODES, f"images have 1 or 3 channels, got {channels}")
+    if not path.is_file():  # opening a pipe would wait for ever
+        found = "is no plain file" if path.exists() else "does not exist"
+        raise DataError(f"{path} {found}; give a PNG or JPEG file")
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             if image.width * image.height > MOST_PIXELS:

@@ -14,7 +14,7 @@ from wellposed.data._seed import derived_seed
 from wellposed.data._split import stratified_split
 from wellposed.data._standardization import Moments, Standardization
 from wellposed.data._store import unit
-from wellposed.errors import DataError, require
+from wellposed.errors import ArgumentError, DataError, require
 
 
 def load(
@@ -44,6 +44,11 @@ def load(
         memory_budget: Bytes. If all parts together need more as float32, examples are read from
             where they lie whenever a batch asks for them.
     """
+    if not isinstance(source, Source):
+        raise ArgumentError(
+            f"load takes a source such as Digits() or MNIST(), found {source!r:.80}; "
+            "wellposed.recipe.source(name) finds one by its name"
+        )
     raw = _split(source.read(places or Places()), seed, validation, test)
     size = 4 * prod(raw.train.shape) * sum(map(len, raw.parts.values()))
     keep = size <= memory_budget

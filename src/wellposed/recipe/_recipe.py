@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,11 @@ class Recipe(Frozen):
     def origin(self) -> Origin:
         """Where each key was written."""
         return self._origin
+
+    @property
+    def own_code(self) -> tuple[str, ...]:
+        """The objects `package.module:factory` that it names, whose code building it runs."""
+        return tuple(dict.fromkeys(_references(self.tables())))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Recipe":
@@ -160,3 +165,15 @@ def _text(path: str | os.PathLike[str]) -> tuple[str, str]:
         return content.decode(), str(file)
     except UnicodeDecodeError:
         raise RecipeError(f"{file} is not text in UTF-8, so it is not a recipe") from None
+
+
+def _references(value: Any, key: str = "") -> Iterator[str]:
+    """Names with a colon, wherever a table can hold one."""
+    if isinstance(value, str) and key in {"name", "base"} and ":" in value:
+        yield value
+    if isinstance(value, Mapping):
+        for inner, item in value.items():
+            yield from _references(item, inner)
+    if isinstance(value, list):
+        for item in value:
+            yield from _references(item)

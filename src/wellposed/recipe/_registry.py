@@ -24,11 +24,12 @@ _KINDS: dict[str, tuple[tuple[ModuleType, type], ...]] = {
     "schedule": ((optim, optim.Schedule), (optim, LRScheduler)),
 }
 # Reached in another way (as package.module:function, by several tables, by [[schedule]] itself),
-# or of no use here (they want functions, other schedulers, or a metric at each step).
+# or of no use here (they want functions, other schedulers, a metric at each step, or sparse
+# gradients, which no model here has).
 _INSIDE = frozenset({
     data.UserSource, regularizers.Sum, optim.GroupScheduler,
     optim.LambdaLR, optim.MultiplicativeLR, optim.ChainedScheduler, optim.SequentialLR,
-    optim.ReduceLROnPlateau,
+    optim.ReduceLROnPlateau, optim.SparseAdam,
 })  # fmt: skip
 _WORDS = {"data": "dataset", "augment": "augmentation", "init": "initializer"}
 

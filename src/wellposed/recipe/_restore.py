@@ -69,7 +69,8 @@ def restore(folder: RunFolder | Path | str) -> Restored:
     """The network of a finished run, from its folder alone: no data are read.
 
     Args:
-        folder: Of a single run that is done. A user's own model must be importable again.
+        folder: Of a single run that is done. A user's own model must be importable again, and its
+            code is run: look at `Recipe.own_code` first if the folder is not yours.
 
     Raises:
         RunFolderError: If the folder is a race's, not finished, damaged or tampered with.

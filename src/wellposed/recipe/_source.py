@@ -8,6 +8,7 @@ from typing import Any
 from wellposed.data import Dataset, Examples, Places, Source, load
 from wellposed.errors import DataError, require
 from wellposed.recipe._check import source_of
+from wellposed.recipe._origin import Origin
 from wellposed.recipe._recipe import Recipe
 from wellposed.recipe._restore import Restored
 
@@ -19,7 +20,9 @@ def source(name: str, settings: Iterable[str] = (), **arguments: Any) -> Source:
     """
     named = {"name": name, **arguments}
     tables: dict[str, Any] = {"data": named, "model": "linear", "optimizer": "sgd"}
-    recipe = Recipe.from_tables(tables).override([f"data.{setting}" for setting in settings])
+    recipe = Recipe.from_tables(tables, Origin(f"dataset {name}")).override(
+        f"data.{s}" for s in settings
+    )
     found: Source = source_of(recipe)()
     return found
 
@@ -67,6 +70,11 @@ def _source(restored: Restored, name: str) -> Source:
         return source("imagefolder", path=str(path), size=shape[1], channels=shape[0])
     if path.suffix == ".npz":
         return source("npz", path=str(path))
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        fault = "is a file of another kind" if path.exists() else "does not exist"
+        raise DataError(
+            f"{name} {fault}; give a dataset's name, a folder of images or an .npz file"
+        )
     return source(name)
 
 
