@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 
 from wellposed.errors import ArgumentError
+from wellposed.train._allocator import keeping_freed_memory
 from wellposed.train._plan import Plan
 
 
@@ -33,7 +34,10 @@ def choose_device(name: str) -> torch.device:
 
 @contextmanager
 def settings(plan: Plan, device: torch.device) -> Iterator[None]:
-    """The plan's threads and determinism inside the block, the caller's after it."""
+    """The plan's threads and determinism inside the block, the caller's after it.
+
+    On the CPU, freed memory is kept for the next step meanwhile.
+    """
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -44,7 +48,8 @@ def settings(plan: Plan, device: torch.device) -> Iterator[None]:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     try:
-        with _same_kernels() if plan.deterministic else nullcontext():
+        kernels = _same_kernels() if plan.deterministic else nullcontext()
+        with kernels, keeping_freed_memory() if device.type == "cpu" else nullcontext():
             yield
     finally:
         torch.set_num_threads(threads)
