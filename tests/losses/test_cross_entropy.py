@@ -64,3 +64,12 @@ def test_is_least_at_the_smoothed_target_where_it_is_its_entropy():
 def test_smoothing_outside_its_range_is_refused(value):
     with pytest.raises(ArgumentError, match=r"label_smoothing in \[0, 1\], got .*; try 0.1"):
         CrossEntropy(value)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_mean_is_that_of_the_losses(smoothing):
+    loss = CrossEntropy(label_smoothing=smoothing)
+    outputs = torch.randn(7, 5, dtype=torch.float64)
+    targets = torch.arange(7) % 5
+    torch.testing.assert_close(loss.mean(outputs, targets), loss(outputs, targets).mean())
+    assert loss.mean(outputs.bfloat16(), targets).dtype == torch.float32

@@ -18,7 +18,8 @@ def console(**more):
 
 
 def step(index, objective=0.5):
-    return Step(index, torch.tensor(objective), torch.tensor(0.0), torch.tensor(1), 100, 1)
+    outputs, targets = (torch.zeros(100, 2),), (torch.zeros(100, dtype=torch.long),)
+    return Step(index, torch.tensor(objective), torch.tensor(0.0), outputs, targets, 1)
 
 
 def train(index, error=0.25):

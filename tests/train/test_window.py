@@ -7,8 +7,10 @@ from wellposed.train._window import Window
 
 
 def step(index, objective, wrong=1, penalty=0.25, examples=4):
-    count = None if wrong is None else torch.tensor(wrong)
-    return Step(index, torch.tensor(objective), torch.tensor(penalty), count, examples, 1)
+    """A step that took `wrong` of its examples for class 0; without classes if None."""
+    targets = torch.zeros(examples, 2) if wrong is None else (torch.arange(examples) < wrong).long()
+    outputs = torch.tensor([[1.0, 0.0]]).expand(examples, 2)
+    return Step(index, torch.tensor(objective), torch.tensor(penalty), (outputs,), (targets,), 1)
 
 
 def test_means_are_per_step_and_errors_per_example():
@@ -20,6 +22,22 @@ def test_means_are_per_step_and_errors_per_example():
     window.clear()
     assert window.read() == []
     assert window.last_objective == 2.5
+
+
+def test_errors_are_counted_per_step_whatever_their_sizes():
+    window = Window()
+    sizes = [(1, 0), (5, 5), (3, 1), (2, 2)]
+    for index, (examples, wrong) in enumerate(sizes):
+        window.add(step(index, 1.0, wrong=wrong, examples=examples))
+    assert [(row[4], row[3]) for row in window.read()] == sizes
+
+
+def test_outputs_are_let_go_of_after_64_steps():
+    window = Window()
+    for index in range(64):
+        window.add(step(index, 1.0))
+    assert window._pending == []
+    assert window.means()["error"] == 0.25
 
 
 def test_without_classes_there_is_no_error():

@@ -21,6 +21,26 @@ class Loss(ABC):
     ) -> Float[Tensor, " batch"]:
         """Value per example, not averaged."""
 
+    def mean(
+        self, outputs: Float[Tensor, "batch outputs"], targets: Shaped[Tensor, "batch ..."]
+    ) -> Float[Tensor, ""]:
+        """Mean over the batch; a loss that torch averages in one operation overrides it."""
+        return mean_per_example(self(outputs, targets), outputs)
+
+
+def mean_per_example(losses: Tensor, outputs: Tensor) -> Float[Tensor, ""]:
+    """Mean of the losses of a batch, which are one value per example.
+
+    Raises:
+        ArgumentError: If they are not.
+    """
+    if losses.shape != outputs.shape[:1]:
+        raise ArgumentError(
+            f"a loss gives one value per example, here shape ({len(outputs)},), "
+            f"but got shape {tuple(losses.shape)}; a torch loss needs reduction='none'"
+        )
+    return losses.mean()
+
 
 def in_float32(outputs: Tensor) -> Tensor:
     """The outputs in at least float32: 8 bits of mantissa are too few for a loss."""

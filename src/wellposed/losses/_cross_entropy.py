@@ -48,10 +48,19 @@ class CrossEntropy(Loss):
         self, outputs: Float[Tensor, "batch classes"], targets: Shaped[Tensor, "batch ..."]
     ) -> Float[Tensor, " batch"]:
         """Value per example, at least 0, not averaged."""
+        return self._value(outputs, targets, "none")
+
+    def mean(
+        self, outputs: Float[Tensor, "batch classes"], targets: Shaped[Tensor, "batch ..."]
+    ) -> Float[Tensor, ""]:
+        """Mean over the batch, in one operation."""
+        return self._value(outputs, targets, "mean")
+
+    def _value(self, outputs: Tensor, targets: Tensor, reduction: str) -> Tensor:
         require_classes(targets, "CrossEntropy")
         return functional.cross_entropy(
             in_float32(outputs),
             targets.long(),
-            reduction="none",
+            reduction=reduction,
             label_smoothing=self.label_smoothing,
         )

@@ -7,7 +7,7 @@ from typing import Any, final
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from wellposed.errors import ArgumentError
+from wellposed.losses import Loss, mean_per_example
 from wellposed.regularizers import Point, Regularizer
 
 
@@ -18,15 +18,22 @@ class Terms:
 
     Args:
         outputs: f(x; w), shape (batch, ...).
-        losses: Value of the loss per example, shape (batch,).
+        targets: y, shape (batch, ...).
         penalty: R(w), shape (); 0 without a regularizer.
         objective: Mean loss + penalty, shape (): what is differentiated.
+        loss: Of the problem.
     """
 
     outputs: Tensor
-    losses: Float[Tensor, " batch"]
+    targets: Tensor
     penalty: Float[Tensor, ""]
     objective: Float[Tensor, ""]
+    loss: Callable[[Tensor, Tensor], Tensor]
+
+    @property
+    def losses(self) -> Float[Tensor, " batch"]:
+        """Value of the loss per example, computed from the outputs when asked for."""
+        return self.loss(self.outputs, self.targets)
 
 
 @final
@@ -67,14 +74,11 @@ class Problem:
     ) -> Terms:
         """The parts of the objective on one batch, from one forward pass."""
         outputs = self.model(inputs)
-        losses = self.loss(outputs, targets)
-        if losses.shape != inputs.shape[:1]:
-            raise ArgumentError(
-                f"a loss gives one value per example, here shape ({len(inputs)},), "
-                f"but got shape {tuple(losses.shape)}; a torch loss needs reduction='none'"
-            )
-        mean = losses.mean()
+        if isinstance(self.loss, Loss):
+            mean = self.loss.mean(outputs, targets)
+        else:
+            mean = mean_per_example(self.loss(outputs, targets), outputs)
         if self.regularizer is None:
-            return Terms(outputs, losses, losses.new_zeros(()), mean)
+            return Terms(outputs, targets, mean.new_zeros(()), mean, self.loss)
         penalty = self.regularizer(Point(self.model, inputs, targets))
-        return Terms(outputs, losses, penalty, mean + penalty)
+        return Terms(outputs, targets, penalty, mean + penalty, self.loss)

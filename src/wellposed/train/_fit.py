@@ -76,8 +76,9 @@ def fit(
         journal = Journal(training, folder, observers)
         try:
             journal.begin(_name(problem), choices)
-            _train(training, journal, signals, folder)
-            result = conclude(training, folder, journal.records, goal or {})
+            with training.precision.applied(problem.model, plan.batch_size, device):
+                _train(training, journal, signals, folder)
+                result = conclude(training, folder, journal.records, goal or {})
         except BaseException as error:
             with suppress(RunFolderError):  # the first error is the one to tell
                 journal.end(_status(error), error=str(error) or type(error).__name__)

@@ -4,6 +4,7 @@ import copy
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any, Literal, final
 
@@ -13,6 +14,7 @@ from torch.optim import SGD
 
 from wellposed.problem import Problem
 from wellposed.train._rng import rng_state, set_rng_state
+from wellposed.train._small_layers import small_layers_in_float32
 from wellposed.train._steps import steps
 
 Dtype = Literal["float32", "bf16"]
@@ -30,7 +32,8 @@ class Precision:
 
     Args:
         dtype: "float32", or "bf16": products and convolutions in bfloat16 under autocast, and the
-            inputs of a set in memory stored in bfloat16 once.
+            inputs of a set in memory stored in bfloat16 once; on a processor, linear layers too
+            small to gain from that stay in float32.
         memory_format: "contiguous" (NCHW), or "channels_last" (NHWC) for images.
     """
 
@@ -42,6 +45,14 @@ class Precision:
         if self.dtype == "float32":
             return nullcontext()
         return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    def applied(
+        self, model: nn.Module, batch_size: int, device: torch.device
+    ) -> AbstractContextManager[None]:
+        """The model as this precision wants it, while the block lasts."""
+        if self.dtype == "bf16" and device.type == "cpu":
+            return small_layers_in_float32(model, batch_size)
+        return nullcontext()
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -122,6 +133,7 @@ class _Candidate:
         inputs, targets = batch[0].to(device).to(**how), batch[1].to(device)
         self.precision = precision
         self.device = device
+        self._applied = partial(precision.applied, model, len(targets), device)
         self.seconds: list[float] = []
         self._steps = steps(
             replace(problem, model=model),
@@ -135,9 +147,10 @@ class _Candidate:
 
     def run(self) -> None:
         """Take one step, to its end on the device, and note its time."""
-        start = time.perf_counter()
-        step = next(self._steps)
-        step.objective.item()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        self.seconds.append(time.perf_counter() - start)
+        with self._applied():
+            start = time.perf_counter()
+            step = next(self._steps)
+            step.objective.item()
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            self.seconds.append(time.perf_counter() - start)

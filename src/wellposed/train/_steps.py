@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any, final
 
@@ -27,9 +28,8 @@ class Step:
         index: Updates made so far, this one included: 1 after the first.
         objective: Mean loss plus penalty at the weights before the update, shape ().
         penalty: The share of the regularizer in it, shape ().
-        wrong: Number of examples whose largest output is not the target, shape (); None where
-            targets are not classes.
-        examples: Examples the update saw.
+        outputs: f(x; w) of the examples the update saw, one tensor per batch.
+        targets: y of the same.
         gradients: Gradients of a batch that it took.
         gradient_norm: Euclidean norm of the gradient before it was clipped, shape (); None where
             nothing is clipped.
@@ -38,10 +38,29 @@ class Step:
     index: int
     objective: Tensor
     penalty: Tensor
-    wrong: Tensor | None
-    examples: int
+    outputs: tuple[Tensor, ...]
+    targets: tuple[Tensor, ...]
     gradients: int
     gradient_norm: Tensor | None = None
+
+    @property
+    def examples(self) -> int:
+        """Examples the update saw."""
+        return sum(y.shape[0] for y in self.targets)
+
+    @property
+    def wrong(self) -> Tensor | None:
+        """How many largest outputs are not the target, shape (); None without classes."""
+        if not self.has_classes:
+            return None
+        pairs = zip(self.outputs, self.targets, strict=True)
+        return torch.stack([f.argmax(1).ne(y).sum() for f, y in pairs]).sum()
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the targets are class numbers, shape (batch,)."""
+        first = self.targets[0]
+        return first.dim() == 1 and not first.is_floating_point()
 
 
 def steps(
@@ -71,48 +90,47 @@ def steps(
     Cost: `accumulate` gradients of a batch per update; L-BFGS takes several times that.
     """
     forward = autocast or nullcontext()
-    weights = [w for group in optimizer.param_groups for w in group["params"]]
     for index, group in enumerate(_groups(batches, accumulate), start + 1):
         found: list[Any] = []
 
         def closure(group: list[Batch] = group, found: list[Any] = found) -> Tensor:
-            optimizer.zero_grad()
-            terms = _backward(problem, group, forward)
+            weights = [w for g in optimizer.param_groups for w in g["params"]]
+            for w in weights:
+                w.grad = None
+            objective, penalty, outputs = _backward(problem, group, forward)
             norm = None if clip_norm is None else clip_grad_norm_(weights, clip_norm)
-            found.append((*terms, norm))
-            return terms[0]
+            found.append((objective, penalty, outputs, norm))
+            return objective
 
         optimizer.step(closure)  # type: ignore[arg-type]  # torch promises a float
-        objective, penalty, wrong, norm = found[0]
-        examples = sum(targets.shape[0] for _, targets in group)
-        yield Step(index, objective, penalty, wrong, examples, len(found) * len(group), norm)
+        objective, penalty, outputs, norm = found[0]
+        targets = tuple(y for _, y in group)
+        yield Step(index, objective, penalty, outputs, targets, len(found) * len(group), norm)
 
 
 def _backward(
     problem: Problem, group: list[Batch], forward: AbstractContextManager[Any]
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Add the gradient of the objective on a group of batches; its value, penalty and errors."""
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Add the gradient of the objective on a group of batches; its value, penalty and outputs."""
     found = []
     for inputs, targets in group:
         with forward:
             terms = problem.parts(inputs, targets)
-            objective = terms.objective
+        objective = terms.objective
         if len(group) > 1:
             objective = objective * (len(targets) / sum(len(y) for _, y in group))
-        objective.backward()
-        found.append((objective.detach(), terms.penalty.detach(), _wrong(terms.outputs, targets)))
+        objective.backward(_one(objective.dtype, objective.device))
+        found.append((objective.detach(), terms.penalty.detach(), terms.outputs.detach()))
+    objectives, penalties, outputs = zip(*found, strict=True)
     if len(found) == 1:
-        return found[0]
-    objectives, penalties, wrongs = zip(*found, strict=True)
-    wrong = None if wrongs[0] is None else torch.stack(wrongs).sum()
-    return torch.stack(objectives).sum(), penalties[0], wrong
+        return objectives[0], penalties[0], outputs
+    return torch.stack(objectives).sum(), penalties[0], outputs
 
 
-def _wrong(outputs: Tensor, targets: Tensor) -> Tensor | None:
-    """How many of the largest outputs are not the target, shape (); None without classes."""
-    if targets.is_floating_point() or targets.dim() != 1:
-        return None
-    return outputs.detach().argmax(1).ne_(targets).sum()
+@cache
+def _one(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The derivative of the objective by itself, made once: `backward()` makes it at each call."""
+    return torch.ones((), dtype=dtype, device=device)
 
 
 def _groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, final
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from wellposed.train._steps import Step
 
 _Row = tuple[int, float, float, float, int]  # index, objective, penalty, wrong, examples
+_MOST_PENDING = 64
 
 
 @final
@@ -17,7 +19,7 @@ class Window:
     """Collects steps as they are; their tensors become floats when somebody reads.
 
     Adding a step is one append to a list, so that watching costs no operation and no
-    synchronization per update. Reading costs three transfers, whatever the number of steps.
+    synchronization per update. Reading, at the latest after 64 steps, costs three transfers.
     """
 
     last_objective: float = math.nan
@@ -27,18 +29,30 @@ class Window:
     def add(self, step: Step) -> None:
         """Note a step."""
         self._pending.append(step)
+        if len(self._pending) == _MOST_PENDING:  # their outputs take memory
+            self.read()
 
     def read(self) -> list[_Row]:
         """(index, objective, penalty, wrong, examples) of each step since the last `clear`."""
         if self._pending:
             objectives = torch.stack([s.objective for s in self._pending]).tolist()
             penalties = torch.stack([s.penalty for s in self._pending]).tolist()
-            wrong = [s.wrong for s in self._pending if s.wrong is not None]
-            wrongs = torch.stack(wrong).tolist() if wrong else [math.nan] * len(self._pending)
-            for s, *values in zip(self._pending, objectives, penalties, wrongs, strict=True):
-                self._rows.append((s.index, values[0], values[1], values[2], s.examples))
+            examples = [s.examples for s in self._pending]
+            wrongs = self._wrongs(examples)
+            indices = [s.index for s in self._pending]
+            self._rows += zip(indices, objectives, penalties, wrongs, examples, strict=True)
             self._pending.clear()
         return self._rows
+
+    def _wrongs(self, examples: list[int]) -> list[float]:
+        """Errors per pending step: all outputs are looked at in one go, which costs one step's."""
+        if not all(s.has_classes for s in self._pending):
+            return [math.nan] * len(examples)
+        outputs = torch.cat([f for s in self._pending for f in s.outputs])
+        targets = torch.cat([y for s in self._pending for y in s.targets])
+        ends = torch.tensor(examples).cumsum(0) - 1
+        upto = outputs.argmax(1).ne(targets).cumsum(0)[ends.to(targets.device)].tolist()
+        return [float(b - a) for a, b in pairwise([0, *upto])]
 
     def means(self) -> dict[str, float | None]:
         """Mean objective, loss and penalty per step, and the error per example."""
