@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python reproductions/mnist_lenet.py [--data-dir DIR] [--seeds N]
 
 Trains the presets mnist-lenet and mnist-lenet-adam as `wellposed train` does, and the second one
-also with the dropout that the paper gives its baseline. Writes mnist-lenet.jsonl (every record of every run) and
-mnist-lenet.md (the table) next to itself. The test part is looked at once, after training.
+also with the dropout that the paper gives its baseline. Writes mnist-lenet.jsonl (every record of
+every run) and mnist-lenet.md (the table) next to itself. The test part is looked at once, after
+training.
 """
 
 import argparse
