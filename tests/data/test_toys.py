@@ -96,8 +96,11 @@ def test_swissroll_sheets_are_a_fixed_distance_apart():
     ("toy", "sentence"),
     [
         (lambda: XOR(n=19), "n >= 20"),
+        (lambda: XOR(n=10**9), "at most 10,000,000 points, got n=1000000000"),
         (lambda: XOR(noise=-1.0), "noise >= 0"),
-        (lambda: XOR(noise=float("nan")), "noise >= 0, got noise=nan"),
+        (lambda: XOR(noise=1e300), r"noise >= 0 and <= 1e\+06, got 1e\+300"),
+        (lambda: XOR(noise=float("nan")), "noise >= 0 and <= 1e\\+06, got nan"),
+        (lambda: XOR(seed=-1), "needs a seed from 0"),
         (lambda: Circles(factor=1.0).read(Places()), "factor in"),
         (lambda: Spirals(arms=1).read(Places()), "2 or more arms"),
         (lambda: Spirals(turns=0.0).read(Places()), "turns > 0"),

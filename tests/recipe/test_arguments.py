@@ -55,6 +55,7 @@ def test_values_become_what_the_signature_says():
         (bool, 1, "is 1; it should be true or false"),
         (str, 3, "is 3; it should be a string"),
         (tuple[int, ...], 3, "is 3; it should be a list"),
+        (tuple[float, float], [0.9], "is a list of 1; it should be of another length"),
         (tuple[int, ...], ["a"], "is a list of 1; it should be a whole number"),
         (float | tuple[float, ...], {}, "is a table; it should be a number or a list"),
         (Literal["a", "b"], "c", "is 'c'; it should be one of 'a' or 'b'"),

@@ -206,3 +206,16 @@ def test_a_wrong_share_names_its_place():
         dataset(recipe.override(["data.test=3.5"]))
     with pytest.raises(RecipeError, match=r"\[data\]: XOR needs n >= 20 points"):
         dataset(recipe.override(["data={name='xor', n=3}"]))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        ({"name": "steplr", "step_size": 0}, r"\[schedule.0\]: integer modulo by zero"),
+        ({"name": "onecyclelr", "max_lr": -1.0}, "makes a step size of -"),
+        ({"name": "cosine", "warmup": 2.0}, r"^recipe: \[schedule.0\]: Cosine got warmup=2;"),
+    ],
+)
+def test_a_schedule_that_fails_only_when_stepped_is_refused_before_training(schedule, words):
+    with pytest.raises(RecipeError, match=words):
+        build(Recipe.from_tables({**TABLES, "schedule": [schedule]}))

@@ -59,3 +59,9 @@ def test_unknown_class_goes_by_its_number():
     assert class_name(1, ["a", "b"]) == "b"
     assert class_name(-1, ["a", "b"]) == "-1"
     assert class_name(9, ["a", "b"]) == "9"
+
+
+def test_a_long_class_name_leaves_room_for_the_counts():
+    found = confusion([[1, 2], [0, 3]], ["x" * 100 + "the end", "b" * 28])
+    assert found.names == ["x" * 18 + "…xxthe end", "b" * 28]
+    assert found.rows[0].name == found.names[0]

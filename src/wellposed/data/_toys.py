@@ -15,6 +15,9 @@ from wellposed.errors import require
 
 Points = tuple[NDArray[np.floating], NDArray[np.integer]]
 
+_MOST = 10_000_000  # points: 80 MB as float32, half a GB while they are made
+_LOUDEST = 1e6  # beyond it no coordinate is left in the noise
+
 
 @dataclass(frozen=True)
 class Toy(Source):
@@ -34,8 +37,16 @@ class Toy(Source):
     def __post_init__(self) -> None:
         require(self.n >= 20, f"{type(self).__name__} needs n >= 20 points, got n={self.n}")
         require(
-            0 <= self.noise < float("inf"),
-            f"{type(self).__name__} needs a finite noise >= 0, got noise={self.noise:g}",
+            self.n <= _MOST,
+            f"{type(self).__name__} makes at most {_MOST:,} points, got n={self.n}; try 10000",
+        )
+        require(
+            0 <= self.noise <= _LOUDEST,
+            f"{type(self).__name__} needs a noise >= 0 and <= {_LOUDEST:g}, got {self.noise:g}",
+        )
+        require(
+            0 <= self.seed < 2**32,
+            f"{type(self).__name__} needs a seed from 0 to 2^32 - 1, got {self.seed}; try 0",
         )
 
     @abstractmethod

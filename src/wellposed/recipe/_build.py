@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from wellposed.data import Dataset, Places, load
-from wellposed.errors import RecipeError, WellposedError
+from wellposed.errors import RecipeError, WellposedError, require
 from wellposed.optim import GroupScheduler, Schedule
 from wellposed.problem import Problem
 from wellposed.recipe._arguments import Call, accepts, signature
@@ -148,8 +148,25 @@ def _scheduler(call: Call, key: str, optimizer: Optimizer, total: int) -> Any:
         asked = signature(call.make)
         steps = {"total_steps": total, "T_max": total}
         missing = {k: v for k, v in steps.items() if accepts(asked, k) and k not in call.arguments}
+        if getattr(call.make, "__module__", "").startswith("torch."):
+            replace(call, make=_tried(call.make))(**missing)
         return call(optimizer, **missing)
+    schedule = call()
     try:
-        return GroupScheduler(optimizer, call(), total, key=key)
+        return GroupScheduler(optimizer, schedule, total, key=key)
     except WellposedError as error:
         raise RecipeError(f"{call.origin.at(call.path)}: [{dotted(call.path)}]: {error}") from error
+
+
+def _tried(make: Callable[..., Any]) -> Callable[..., None]:
+    """Makes one of torch's schedulers and steps it, for nothing: some faults show only then."""
+
+    def attempt(**arguments: Any) -> None:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
+        scheduler = make(optimizer, **arguments)
+        optimizer.step()
+        scheduler.step()
+        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        require(min(rates) >= 0, f"it makes a step size of {min(rates):g}; try other arguments")
+
+    return attempt

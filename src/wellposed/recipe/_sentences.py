@@ -44,6 +44,8 @@ def should(faults: Iterable[Mapping[str, Any]]) -> str:
     for fault in faults:
         if fault["type"] in {"literal_error", "enum"}:
             found[f"one of {fault['ctx']['expected']}"] = None
+        elif fault["type"] in {"missing", "missing_argument", "unexpected_positional_argument"}:
+            found["of another length"] = None
         elif fault["type"] in {"none_required", "needs_python_object"}:
             continue  # TOML has no None, and no tensors
         else:

@@ -7,6 +7,7 @@ from wellposed.report._sentences import count, listing
 
 _LEVELS = 6
 _WIDEST = 25
+_LONGEST = 28
 
 
 @final
@@ -68,7 +69,7 @@ def confusion(counts: list[list[int]], classes: list[str]) -> Confusion | None:
     """
     if not counts or not any(map(sum, counts)):
         return None
-    names = [class_name(k, classes) for k in range(len(counts))]
+    names = [_short(class_name(k, classes)) for k in range(len(counts))]
     rows = [_row(names, true, row) for true, row in enumerate(counts)]
     return Confusion(names, rows if len(names) <= _WIDEST else [], _sentence(counts, names))
 
@@ -76,6 +77,11 @@ def confusion(counts: list[list[int]], classes: list[str]) -> Confusion | None:
 def class_name(number: int, classes: list[str]) -> str:
     """The name of a class, or its number if it has none."""
     return classes[number] if 0 <= number < len(classes) else str(number)
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the counts: its beginning and its end."""
+    return name if len(name) <= _LONGEST else f"{name[:18]}…{name[-9:]}"
 
 
 def _row(names: list[str], true: int, row: list[int]) -> Row:
