@@ -12,7 +12,16 @@ from torch.optim.lr_scheduler import LambdaLR
 from wellposed.data import Batches
 from wellposed.errors import ArgumentError, Interrupted, NotFiniteError, RunFolderError
 from wellposed.losses import CrossEntropy
-from wellposed.optim import LBFGS, SGD, AdamW, Cosine, EntropySGD, GroupScheduler, OneCycleLR
+from wellposed.optim import (
+    LBFGS,
+    SGD,
+    Adagrad,
+    AdamW,
+    Cosine,
+    EntropySGD,
+    GroupScheduler,
+    OneCycleLR,
+)  # fmt: skip
 from wellposed.runs import Status
 from wellposed.train import Plan, fit, load_checkpoint, load_weights, steps
 
@@ -258,6 +267,25 @@ def test_the_fused_kernel_is_used_unless_the_caller_chose(make_problem, fused, f
     optimizer = SGD(problem.model.parameters(), lr=0.1, fused=fused, foreach=foreach)
     fit(problem, optimizer, Plan(epochs=1))
     assert optimizer.param_groups[0]["fused"] is expected
+
+
+def test_a_state_made_before_the_layout_was_chosen_follows_it(make_problem, make_folder):
+    results = []
+    for layout, fused in (("contiguous", False), ("channels_last", None)):
+        folder = make_folder(layout)
+        folder.write_json("choices.json", {"precision": "float32", "memory_format": layout})
+        layers = nn.Conv2d(1, 6, 3), nn.Tanh(), nn.Conv2d(6, 6, 6), nn.Flatten()
+        for number, layer in enumerate(layers):
+            if isinstance(layer, nn.Conv2d):
+                generator = torch.Generator().manual_seed(number)
+                nn.init.normal_(layer.weight, std=0.1, generator=generator)
+                nn.init.zeros_(layer.bias)
+        problem = make_problem(nn.Sequential(*layers))
+        optimizer = Adagrad(problem.model.parameters(), lr=0.01)  # its state is there at once
+        optimizer.param_groups[0]["fused"] = fused
+        fit(problem, optimizer, Plan(epochs=2), folder=folder)
+        results.append(problem.model[2].weight)
+    torch.testing.assert_close(*results, atol=1e-4, rtol=1e-3)
 
 
 def test_an_optimizer_with_a_state_goes_on_with_it(make_problem):

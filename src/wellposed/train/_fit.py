@@ -12,7 +12,7 @@ from torch.optim import LBFGS, Optimizer
 
 from wellposed.data import Batches
 from wellposed.errors import Interrupted, NotFiniteError, RunFolderError
-from wellposed.optim import Relaxation
+from wellposed.optim import fuse
 from wellposed.problem import Problem
 from wellposed.runs import RunFolder, Status
 from wellposed.train._cadence import Cadence
@@ -49,7 +49,7 @@ def fit(
     evaluated.
 
     Where the optimizer is one of torch's and neither `fused` nor `foreach` was chosen, its fused
-    kernel is switched on.
+    kernel is switched on, if it can be used (`wellposed.optim.fuse`).
 
     Args:
         problem: Its data is a `wellposed.data.Dataset`.
@@ -100,12 +100,9 @@ def _prepare(
     choices = _choices(problem, optimizer, plan, device, folder)
     precision = Precision(choices["precision"], choices["memory_format"])
     precision.place(problem.model, device)
-    for group in optimizer.param_groups:
-        unchosen = group.get("fused", True) is None and group.get("foreach") is None
-        if unchosen and not isinstance(optimizer, Relaxation):  # relaxations choose by themselves
-            group["fused"] = True
     if optimizer.state:
         optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # moves it to the device
+    fuse(optimizer)
     batches = Batches(
         problem.data.train,
         plan.batch_size,
