@@ -11,7 +11,7 @@ from wellposed.runs import RunFolder
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 * 2**20, "3.0 MiB"), (2**33, "8.0 GiB")],
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (3e6, "3.0 MB"), (8e9, "8.0 GB")],
 )
 def test_memory_is_told_in_the_unit_people_use(size, words):
     assert memory_words(size) == words

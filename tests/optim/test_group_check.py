@@ -20,6 +20,7 @@ from wellposed.optim import Relaxation
     ({"mean": True}, "mean=True"),
     ({"mean": "median"}, "mean='median'"),
     ({"outer_lr": 0.0}, "outer_lr=0"),
+    ({"outer_lr": 1e300}, "outer_lr=1e"),
     ({"outer_momentum": 1.0}, "outer_momentum=1"),
     ({"integrator": "implicit"}, "integrator='implicit'"),
     ({"dampening": 0.5}, "nesterov=False"),

@@ -14,6 +14,7 @@ from wellposed.train import Plan
         ("batch_size", True),
         ("accumulate", 0),
         ("threads", 0),
+        ("threads", 10**12),
         ("patience", 0),
         ("evaluate_every", -1),
         ("log_every", 0),

@@ -151,12 +151,12 @@ def error_words(split: dict[str, Any]) -> str:
 
 
 def memory_words(size: float) -> str:
-    """Bytes in the unit that people would use."""
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
+    """Bytes in the unit that people would use, in powers of 1000 as in the report."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
+        size /= 1000
+    return f"{size:.1f} GB"
 
 
 def _cost_words(cost: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ _AT_LEAST_0 = {
     "momentum": "that of the inner steps, try 0.9",
     "weight_decay": "that of the inner steps, try 5e-4",
 }
+_LARGEST_OUTER_LR = 1000  # above 2 no quadratic is stable; far above, float32 overflows
 
 
 def check_group(group: dict[str, Any]) -> None:
@@ -61,7 +62,11 @@ def _check_cycle(group: dict[str, Any]) -> None:
 def _check_outer(group: dict[str, Any]) -> None:
     """The step from anchor to anchor."""
     lr, momentum = group["outer_lr"], group["outer_momentum"]
-    require(lr > 0, f"outer_lr={lr} was given; it is positive, and 1 goes all the way to the mean")
+    require(
+        0 < lr <= _LARGEST_OUTER_LR,
+        f"outer_lr={lr} was given; it is above 0, at most {_LARGEST_OUTER_LR}, and 1 goes all the "
+        "way to the mean",
+    )
     require(
         0 <= momentum < 1,
         f"outer_momentum={momentum} was given; it is at least 0 and below 1, try 0",

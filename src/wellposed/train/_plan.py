@@ -10,6 +10,8 @@ from wellposed.errors import require
 Precision = Literal["float32", "bf16", "auto"]
 Device = Literal["cpu", "cuda", "mps", "auto"]
 
+_MOST_THREADS = 1024
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class Plan:
         precision: "float32"; "bf16" (matrix products and convolutions in bfloat16, weights in
             float32); or "auto", which times both, in both memory layouts, and takes the fastest.
         device: "cpu", "cuda", "mps", or "auto": the first of cuda, mps, cpu that is there.
-        threads: Of torch on the CPU; None leaves them as they are.
+        threads: Of torch on the CPU, at most 1024; None leaves them as they are.
         accumulate: Batches whose mean gradient makes one update.
         clip_norm: A gradient of larger Euclidean norm is scaled down to this; None: never.
         ema: Decay per update, in (0, 1), of an exponential moving average of the weights, which is
@@ -65,6 +67,8 @@ class Plan:
         for name in ("threads", "patience", "evaluate_every", "log_every"):
             if getattr(self, name) is not None:
                 _require_count(name, getattr(self, name))
+        most = f"threads must be at most {_MOST_THREADS}, got {self.threads}; try 1"
+        require(self.threads is None or self.threads <= _MOST_THREADS, most)
         if self.checkpoint_every not in {None, "epoch"}:
             _require_count("checkpoint_every", self.checkpoint_every)
         _require_one_of("precision", self.precision, ("float32", "bf16", "auto"))

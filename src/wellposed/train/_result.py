@@ -1,7 +1,7 @@
 """What a finished run has found, and what of it goes into the run folder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from torch import nn
@@ -32,12 +32,12 @@ class Result:
         missed: A sentence per goal that was not met.
     """
 
-    model: nn.Module
+    model: nn.Module = field(repr=False)
     weights: Kind
     step: int
-    splits: Mapping[str, Evaluation]
+    splits: Mapping[str, Evaluation] = field(repr=False)
     cost: Mapping[str, float]
-    records: tuple[Mapping[str, Any], ...]
+    records: tuple[Mapping[str, Any], ...] = field(repr=False)
     missed: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
