@@ -84,8 +84,9 @@ def test_a_single_seed_decides_nothing():
     assert found.methods[0].interval is None
     assert found.detectable is None
     assert found.statement == (
-        "A single seed decides nothing: a has the smallest test error in this one."
+        "A single seed decides nothing: in this one a had the smallest test error."
     )
+    assert "in this one a, b had the smallest" in judged({"a": [0.1], "b": [0.1]}).statement
 
 
 def test_a_single_method_is_only_measured():
@@ -110,12 +111,15 @@ def test_a_diverged_run_is_counted_and_said():
     assert found.equal_budget
 
 
-def test_all_runs_diverged_is_still_a_verdict():
-    outcomes = [Outcome(Entry(m, s), 1.0, "", 0, {}, "nan") for m in "ab" for s in (0, 1)]
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_all_runs_diverged_is_still_a_verdict(seeds):
+    outcomes = [Outcome(Entry(m, s), 1.0, "", 0, {}, "nan") for m in "ab" for s in range(seeds)]
     found = judge(outcomes, {"a": "sgd", "b": "adam"})
     assert found.metric == "test error"
     assert found.methods[0].gradient_evaluations is None
-    assert not found.pairs[0].decided
+    assert not any(pair.decided for pair in found.pairs)
+    assert found.detectable is None
+    assert found.statement.endswith("100 %. No run came to its end, so nothing can be said.")
 
 
 def test_unequal_budgets_are_said():
@@ -126,17 +130,21 @@ def test_unequal_budgets_are_said():
     assert "did not take equally many gradients" in found.statement
 
 
-def test_what_could_have_been_seen_is_said():
-    # With true difference d the t test at this level and n finds it in 80 % of the cases.
+@pytest.mark.parametrize(("methods", "seeds"), [(2, 3), (2, 5), (4, 3)])
+def test_what_could_have_been_seen_is_said(methods, seeds):
+    # With true difference d the t test at the pairs' level finds it in 80 % of the cases.
     rng = np.random.default_rng(0)
-    noise = rng.normal(size=(2000, 5))
-    found = judged({"a": list(0.3 + 0.01 * noise[0]), "b": [0.3] * 5})
-    spread = np.std(0.01 * noise[0], ddof=1)
+    noise = rng.normal(size=(20000, seeds))
+    rows = {"a": list(0.3 + 0.01 * noise[0])} | {name: [0.3] * seeds for name in "bcd"}
+    found = judged(dict(list(rows.items())[:methods]))
+    couples = methods * (methods - 1) / 2
+    variances = [np.var(0.01 * noise[0], ddof=1)] * (methods - 1)
+    spread = math.sqrt(sum(variances) / couples)
     shift = found.detectable / spread  # in units of the standard deviation
     samples = noise + shift
-    t = samples.mean(1) / (samples.std(1, ddof=1) / math.sqrt(5))
-    power = np.mean(np.abs(t) > reference.t.ppf(0.975, 4))
-    assert 0.75 < power < 0.95
+    t = samples.mean(1) / (samples.std(1, ddof=1) / math.sqrt(seeds))
+    power = np.mean(np.abs(t) > reference.t.ppf(1 - 0.025 / couples, seeds - 1))
+    assert power == pytest.approx(0.8, abs=0.01)
     assert "would more likely than one time in five be missed" in found.statement
 
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any, final
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import nctdtrinc, stdtrit
 
 from wellposed.compare._outcome import Outcome
 from wellposed.stats import mean_interval, paired_difference
@@ -85,7 +85,7 @@ class Comparison:
         pairs: Every two methods; empty with a single seed.
         equal_budget: Whether all finished runs took equally many gradients.
         detectable: The difference that a race with these seeds would find in 4 of 5 cases; None
-            with a single seed.
+            with a single seed, or where every run diverged.
         statement: What may be said, in plain words.
     """
 
@@ -134,7 +134,7 @@ def judge(
     least = max((1 / o.examples for o in table.values() if o.examples), default=0.0)
     pairs = tuple(_pair(a, b, sharp, least) for a, b in couples)
     budgets = {o.cost.get("gradient_evaluations") for o in table.values() if not o.diverged}
-    detectable = _detectable(couples, sharp, least) if couples else None
+    detectable = _detectable(couples, sharp, least) if couples and least else None
     equal = len(budgets) <= 1
     metric = f"{next((o.part for o in table.values() if o.part), 'test')} error"
     return Comparison(
@@ -203,11 +203,14 @@ def _quantile(level: float, n: int) -> float:
 
 
 def _detectable(couples: Sequence[tuple[Standing, Standing]], level: float, least: float) -> float:
-    """The difference that would be decided with probability `POWER`, from the spread seen."""
+    """The difference that the test decides with probability `POWER`, if the spread seen is true.
+
+    The statistic then has a noncentral t distribution, and this is where it leaves its quantile.
+    """
     n = len(couples[0][0].errors)
     variances = [np.var(np.subtract(a.errors, b.errors), ddof=1) for a, b in couples]
     spread = math.sqrt(max(float(np.mean(variances)), least**2 / 6) / n)
-    return (_quantile(level, n) + float(stdtrit(n - 1, POWER))) * spread
+    return float(nctdtrinc(n - 1, 1 - POWER, _quantile(level, n))) * spread
 
 
 def _sentences(
@@ -224,6 +227,9 @@ def _sentences(
                 f"{m.name} diverged in {len(m.diverged)} of {len(seeds)} runs; each counts with "
                 "an error of 100 %."
             )
+    if all(len(m.diverged) == len(seeds) for m in methods):
+        yield "No run came to its end, so nothing can be said."
+        return
     yield from _ranking(methods, pairs, metric)
     if not equal:
         yield (
@@ -244,7 +250,8 @@ def _ranking(methods: Sequence[Standing], pairs: Sequence[Pair], metric: str) ->
     if len(methods) == 1:
         return
     if not pairs:
-        yield f"A single seed decides nothing: {best.name} has the smallest {metric} in this one."
+        first = ", ".join(m.name for m in methods if m.mean == best.mean)
+        yield f"A single seed decides nothing: in this one {first} had the smallest {metric}."
         return
     beaten = {name for p in pairs if p.decided for name in (p.a, p.b) if best.name in (p.a, p.b)}
     rivals = [m.name for m in methods if m.name not in beaten | {best.name}]
