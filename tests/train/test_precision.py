@@ -90,9 +90,16 @@ def test_places_weights_and_stores_inputs():
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert model[0].weight.dtype == torch.float32
     examples = Examples(torch.rand(8, 3, 5, 5), torch.arange(8))
-    (inputs, _), *_ = Batches(examples, 4, **Precision("bf16", "channels_last").inputs).epoch(0)
+    how = Precision("bf16", "channels_last").inputs(examples.shape)
+    (inputs, _), *_ = Batches(examples, 4, **how).epoch(0)
     assert inputs.dtype == torch.bfloat16
     assert inputs.is_contiguous(memory_format=torch.channels_last)
-    (inputs, _), *_ = Batches(examples, 4, **Precision().inputs).epoch(0)
+    (inputs, _), *_ = Batches(examples, 4, **Precision().inputs(examples.shape)).epoch(0)
     assert inputs.dtype == torch.float32
     assert inputs.is_contiguous()
+
+
+def test_numbers_that_are_no_images_are_not_rounded():
+    words = Examples(torch.arange(250.0, 300.0).view(-1, 1), torch.arange(50))
+    (inputs, _), *_ = Batches(words, 50, **Precision("bf16").inputs(words.shape)).epoch(0)
+    assert inputs.sort(0).values.equal(words.inputs)

@@ -56,6 +56,15 @@ def test_lr_and_gradient_norm_are_those_of_the_last_update(make):
     assert training.lr == 0.1
 
 
+def test_the_gradient_norm_is_that_before_clipping(make):
+    free, clipped = make(), make(clip_norm=1e-3)
+    for training in (free, clipped):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            next(training.descend())
+    assert clipped.gradient_norm() == pytest.approx(free.gradient_norm(), rel=1e-6)
+
+
 def test_only_relaxations_say_something_about_themselves(make):
     assert make().diagnostics() == {}
     assert "gamma" in make(EntropySGD).diagnostics()

@@ -109,7 +109,7 @@ def _prepare(
         seed=plan.seed,
         augment=plan.augment,
         device=device,
-        **precision.inputs,
+        **precision.inputs(problem.data.shape),
     )
     training = Training(problem, optimizer, plan, schedulers, device, precision, batches)
     return training, choices

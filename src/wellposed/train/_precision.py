@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,7 +33,7 @@ class Precision:
 
     Args:
         dtype: "float32", or "bf16": products and convolutions in bfloat16 under autocast, and the
-            inputs of a set in memory stored in bfloat16 once; on a processor, linear layers too
+            images of a set in memory stored in bfloat16 once; on a processor, linear layers too
             small to gain from that stay in float32.
         memory_format: "contiguous" (NCHW), or "channels_last" (NHWC) for images.
     """
@@ -54,12 +55,15 @@ class Precision:
             return small_layers_in_float32(model, batch_size)
         return nullcontext()
 
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """How `wellposed.data.Batches` shall store the inputs."""
-        channels_last = self.memory_format == "channels_last"
+    def inputs(self, shape: Sequence[int]) -> dict[str, Any]:
+        """How `wellposed.data.Batches` shall store inputs of this shape.
+
+        Other inputs than images stay in float32: they may be numbers of words, say, and autocast
+        rounds what it multiplies by itself.
+        """
+        images, channels_last = len(shape) == 3, self.memory_format == "channels_last"
         return {
-            "dtype": torch.bfloat16 if self.dtype == "bf16" else None,
+            "dtype": torch.bfloat16 if images and self.dtype == "bf16" else None,
             "memory_format": torch.channels_last if channels_last else None,
         }
 
@@ -129,7 +133,8 @@ class _Candidate:
         model = copy.deepcopy(problem.model)
         precision.place(model, device)
         model.train()
-        how = {key: value for key, value in precision.inputs.items() if value is not None}
+        stored = precision.inputs(batch[0].shape[1:])
+        how = {key: value for key, value in stored.items() if value is not None}
         inputs, targets = batch[0].to(device).to(**how), batch[1].to(device)
         self.precision = precision
         self.device = device

@@ -75,6 +75,7 @@ class Training:
     gradients: int = 0
     examples: int = 0
     _lr: float | Tensor = 0.0
+    _norm: Tensor | None = None  # before clipping
     _statistics: Batches | None = None  # kept, since on a GPU they hold a copy of the data
     _validation: Batches | None = None
 
@@ -118,6 +119,7 @@ class Training:
                     scheduler.step()
                 if self.average is not None:
                     self.average.update_parameters(model)
+                self._norm = step.gradient_norm
                 self.step = step.index
                 self.gradients += step.gradients
                 self.examples += step.examples
@@ -130,7 +132,9 @@ class Training:
         return float(self._lr)
 
     def gradient_norm(self) -> float:
-        """Euclidean norm of the last gradient; one synchronization."""
+        """Euclidean norm of the last gradient, before any clipping; one synchronization."""
+        if self._norm is not None:
+            return self._norm.item()
         groups = self.optimizer.param_groups
         gradients = [w.grad for g in groups for w in g["params"] if w.grad is not None]
         return get_total_norm(gradients).item() if gradients else 0.0
