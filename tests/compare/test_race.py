@@ -7,7 +7,7 @@ import pytest
 from wellposed.compare import Entry, race
 from wellposed.errors import Interrupted, RecipeError, RunFolderError
 from wellposed.recipe import Recipe
-from wellposed.runs import RunFolder, Status
+from wellposed.runs import RunFolder, Status, exclusive
 
 TABLES = {
     "data": {"name": "digits", "test": 0.2},
@@ -123,6 +123,14 @@ def test_an_interrupted_race_ends_as_if_it_had_not_been(done, tmp_path):
     for name in (m.runs[0] for m in found.methods):
         logs = [RunFolder.open(f.path / name).log.read() for f in (folder, whole)]
         assert logs[0] == logs[1]
+
+
+def test_a_race_that_another_process_runs_is_left_alone(tmp_path):
+    recipe = Recipe.from_tables(TABLES)
+    folder = folder_for(tmp_path / "race", recipe)
+    with exclusive(folder.path), pytest.raises(RunFolderError, match="another process"):
+        race(recipe, folder)
+    assert folder.runs() == []
 
 
 def test_a_run_folder_that_was_being_made_is_made_again(tmp_path):

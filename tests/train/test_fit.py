@@ -22,7 +22,7 @@ from wellposed.optim import (
     GroupScheduler,
     OneCycleLR,
 )  # fmt: skip
-from wellposed.runs import Status
+from wellposed.runs import Status, exclusive
 from wellposed.train import Plan, fit, load_checkpoint, load_weights, steps
 
 PLAN = Plan(epochs=3, batch_size=16, log_every=2, checkpoint_every=4)  # 18 steps
@@ -414,6 +414,14 @@ def test_a_full_disk_is_said_and_older_checkpoints_are_good(make_problem, make_f
         train(make_problem(), folder=folder)
     assert folder.status is Status.FAILED
     assert load_checkpoint(folder.checkpoints).step == 8
+
+
+def test_a_folder_that_is_being_trained_into_is_left_alone(make_problem, make_folder):
+    folder = make_folder()
+    with exclusive(folder.path), pytest.raises(RunFolderError, match="another process"):
+        train(make_problem(), folder=folder)
+    assert not folder.has("choices.json")
+    assert train(make_problem(), folder=folder).step == 18
 
 
 def test_what_a_crash_damaged_is_told_and_an_older_checkpoint_taken(

@@ -28,10 +28,9 @@ def carry_out(
         recipe: The folder's recipe as the user wrote it, for the places that messages name.
     """
     from wellposed.recipe import Recipe
-    from wellposed.runs import exclusive
 
     recipe = recipe or Recipe.parse(folder.recipe, str(folder.path / "recipe.toml"))
-    with exclusive(folder.path), _resumable(folder.path):
+    with _resumable(folder.path):
         work = _race if folder.kind == "race" else _single
         with _whose(recipe):
             missed = work(recipe, folder, out, data_dir)

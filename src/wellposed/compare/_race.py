@@ -51,8 +51,21 @@ def race(
         watchers: Told of the race.
         data_dir: Where to look for the data first.
 
-    Raises `Interrupted` after SIGINT or SIGTERM, with the command that resumes the race.
+    Raises `Interrupted` after SIGINT or SIGTERM, with the command that resumes the race;
+    `RunFolderError` if another process is at it.
     """
+    with exclusive(folder.path):
+        return _race(recipe, folder, observers, watchers, data_dir)
+
+
+def _race(
+    recipe: Recipe,
+    folder: RunFolder,
+    observers: Sequence[Observer],
+    watchers: Sequence[Watcher],
+    data_dir: str | Path | None,
+) -> Comparison:
+    """As `race`, in a folder that nobody else works in."""
     entries = design(recipe)
     runner = _Runner(recipe, folder, tuple(observers), data_dir)
     for method in recipe.methods:
@@ -112,15 +125,14 @@ class _Runner:
         made = build(recipe, data=self._data(recipe))
         folder = self._child(entry, recipe)
         try:
-            with exclusive(folder.path):
-                fit(
-                    made.problem,
-                    made.optimizer,
-                    made.plan,
-                    schedulers=made.schedulers,
-                    folder=folder,
-                    observers=self.observers,
-                )
+            fit(
+                made.problem,
+                made.optimizer,
+                made.plan,
+                schedulers=made.schedulers,
+                folder=folder,
+                observers=self.observers,
+            )
         except NotFiniteError as error:
             folder.set_status(Status.FAILED, diverged=str(error).splitlines()[0])
         found = outcome(entry, folder)

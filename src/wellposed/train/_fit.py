@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import islice
 from typing import Any
 
@@ -14,7 +14,7 @@ from wellposed.data import Batches
 from wellposed.errors import Interrupted, NotFiniteError, RunFolderError
 from wellposed.optim import fuse
 from wellposed.problem import Problem
-from wellposed.runs import RunFolder, Status
+from wellposed.runs import RunFolder, Status, exclusive
 from wellposed.train._cadence import Cadence
 from wellposed.train._conclude import conclude
 from wellposed.train._diverged import first_culprit
@@ -63,7 +63,8 @@ def fit(
     Raises `NotFiniteError` if the objective became inf or nan: noticed at the next record, but the
     step named is the true one, and the model then holds the weights of the last checkpoint.
     Raises `Interrupted` after SIGINT or SIGTERM, once the step is finished and a checkpoint
-    written; `RunFolderError` if the folder cannot be written, or its checkpoints not be trusted;
+    written; `RunFolderError` if the folder cannot be written, its checkpoints cannot be trusted, or
+    another process is training into it;
     `ArgumentError` if this machine does not have the device, or a goal has no such name.
 
     Cost: besides that of `steps`, one forward pass over the validation part per evaluation, and
@@ -71,7 +72,8 @@ def fit(
     """
     plan = plan or Plan()
     device = choose_device(plan.device)
-    with settings(plan, device), seeded(plan.seed, device), Signals() as signals:
+    alone = nullcontext() if folder is None else exclusive(folder.path)
+    with alone, settings(plan, device), seeded(plan.seed, device), Signals() as signals:
         training, choices = _prepare(problem, optimizer, plan, schedulers, device, folder)
         journal = Journal(training, folder, observers)
         try:
