@@ -1,5 +1,6 @@
 """Lists are kept while nothing changes, and made anew when something does."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -43,6 +44,24 @@ def test_they_follow_tensors_that_others_put_into_the_state():
         optimizer.state[p] = {name: value.clone() for name, value in optimizer.state[p].items()}
     optimizer.step()
     assert buckets(optimizer)[0].anchors[0] is optimizer.state[params[0]]["anchor"]
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_they_follow_a_model_into_another_memory_layout(at):
+    torch.manual_seed(0)
+    start, grads = torch.randn(4, 3, 2, 2), torch.randn(7, 4, 3, 2, 2)
+    ends = []
+    for relaid in (False, True):
+        layer = nn.Conv2d(3, 4, 2, bias=False)
+        layer.weight.data.copy_(start)
+        optimizer = EntropySGD(layer.parameters(), lr=0.1, gamma=1.0, inner_steps=3)
+        for step, grad in enumerate(grads):
+            if relaid and step == at:
+                layer.to(memory_format=torch.channels_last)
+            layer.weight.grad = torch.empty_like(layer.weight).copy_(grad)
+            optimizer.step()
+        ends.append(layer.weight.detach())
+    torch.testing.assert_close(*ends)
 
 
 def test_a_mean_or_outer_momentum_switched_on_later_gets_its_slots():

@@ -25,13 +25,19 @@ class Roster:
     buckets: list[Bucket]
 
     def fits(self, params: list[Tensor], signature: tuple[bool, bool], state: State) -> bool:
-        """Whether this is still the roster of these parameters, with the tensors of this state."""
+        """Whether this is still the roster of these parameters, with the tensors of this state.
+
+        A model that was brought into another memory layout has the same parameters, but kernels
+        that walk through memory would no longer meet the right anchors.
+        """
         return (
             len(params) == len(self.params)
             and signature == self.signature
             and all(map(is_, params, self.params))
             and all(
-                state[bucket.params[0]].get(ANCHOR) is bucket.anchors[0] for bucket in self.buckets
+                state[bucket.params[0]].get(ANCHOR) is bucket.anchors[0]
+                and list(map(Tensor.stride, bucket.params)) == bucket.strides
+                for bucket in self.buckets
             )
         )
 
