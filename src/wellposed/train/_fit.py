@@ -124,11 +124,12 @@ def _choices(
     device: torch.device,
     folder: RunFolder | None,
 ) -> dict[str, Any]:
-    """Device, precision and layout: chosen once per run, and kept in choices.json."""
+    """Device, precision and layout: the latter are chosen once per run, kept in choices.json."""
+    place = {"device": str(device), "threads": torch.get_num_threads()}
     if folder is not None and folder.has("choices.json"):
         kept: dict[str, Any] = folder.read_json("choices.json")
-        return kept
-    choices: dict[str, Any] = {"device": str(device), "threads": torch.get_num_threads()}
+        return kept | place
+    choices: dict[str, Any] = dict(place)
     if plan.precision == "auto":
         first = Batches(problem.data.train, plan.batch_size, seed=plan.seed, device=device)
         layouts: Any = ("contiguous", "channels_last")
