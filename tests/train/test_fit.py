@@ -477,3 +477,8 @@ def test_the_default_plan_is_taken_where_none_is_given(make_problem):
     problem = make_problem()
     result = fit(problem, sgd(problem.model.parameters()))
     assert result.step == 10
+
+
+def test_an_optimizer_of_another_model_is_refused(make_problem):
+    with pytest.raises(ArgumentError, match="the optimizer has no parameter"):
+        fit(make_problem(), sgd(make_problem().model.parameters()), PLAN)

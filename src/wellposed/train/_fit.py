@@ -11,7 +11,7 @@ import torch
 from torch.optim import LBFGS, Optimizer
 
 from wellposed.data import Batches
-from wellposed.errors import Interrupted, NotFiniteError, RunFolderError
+from wellposed.errors import Interrupted, NotFiniteError, RunFolderError, require
 from wellposed.optim import fuse
 from wellposed.problem import Problem
 from wellposed.runs import RunFolder, Status, exclusive
@@ -99,6 +99,12 @@ def _prepare(
 ) -> tuple[Training, dict[str, Any]]:
     """Put the model on the device, choose the precision, and gather the state of the training."""
     problem.model.to(device)
+    own = {id(p) for p in problem.model.parameters()}
+    require(
+        any(id(p) in own for group in optimizer.param_groups for p in group["params"]),
+        "the optimizer has no parameter of problem.model, so nothing would be trained; make it "
+        "with problem.model.parameters()",
+    )
     choices = _choices(problem, optimizer, plan, device, folder)
     precision = Precision(choices["precision"], choices["memory_format"])
     precision.place(problem.model, device)
