@@ -112,12 +112,9 @@ def test_lines_say_where_a_resumed_run_goes_on():
 
 
 def test_json_lines_are_strict_and_tell_all(make_problem, capsys):
-    fit(
-        make_problem(),
-        torch.optim.SGD(make_problem().model.parameters()),
-        Plan(epochs=1),
-        observers=[ProgressJson()],
-    )
+    problem = make_problem()
+    optimizer = torch.optim.SGD(problem.model.parameters())
+    fit(problem, optimizer, Plan(epochs=1), observers=[ProgressJson()])
     lines = [
         json.loads(line, parse_constant=pytest.fail)
         for line in capsys.readouterr().out.splitlines()
