@@ -1,7 +1,6 @@
 """One two-level iteration that is Entropy-SGD, Lookahead, SlowMo and their kin."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ from torch.optim import LBFGS, Optimizer
 from torch.optim.optimizer import ParamsT, StateDict
 
 from wellposed.errors import require
+from wellposed.optim._anchored import Anchored
 from wellposed.optim._base import evaluate
 from wellposed.optim._buckets import (
     BUFFER,
@@ -36,7 +36,7 @@ _SGD = {
 }
 
 
-class Relaxation(Optimizer):
+class Relaxation(Anchored):
     r"""Descend from an anchor for L steps of a base optimizer, then move the anchor; repeat.
 
     With the anchor x, inner points y, their mean $\mu$, inner step size h and a fresh minibatch
@@ -177,11 +177,6 @@ class Relaxation(Optimizer):
         self._base = inner
         self._tie()
 
-    @property
-    def phase(self) -> tuple[int, int]:
-        """Gradients consumed in the present cycle, and cycles completed."""
-        return self.param_groups[0]["inner_index"], self.param_groups[0]["outer_index"]
-
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Consume one gradient; at the end of a cycle, move the anchor too.
 
@@ -192,12 +187,8 @@ class Relaxation(Optimizer):
             What the closure returned, or None. A step while the model holds the anchor, or with a
             sparse gradient, is refused by an `ArgumentError`.
         """
+        self.check_training()
         first = self.param_groups[0]
-        require(
-            not first["at_anchor"],
-            "step() was called while the model holds the anchor; call train() on the optimizer "
-            "before the gradient is computed",
-        )
         loss = evaluate(closure)
         with torch.no_grad():
             if first["inner_index"] == 0:
@@ -214,31 +205,6 @@ class Relaxation(Optimizer):
             if first["inner_index"] >= first["inner_steps"]:
                 self._end_cycle()
         return loss
-
-    def train(self) -> None:
-        """Put the inner point into the model, where gradients are taken; no-op if it is there."""
-        if self.param_groups[0]["at_anchor"]:
-            self._exchange(to_anchor=False)
-
-    def eval(self) -> None:
-        """Put the anchor into the model, the weights one keeps; no-op if it is there.
-
-        The inner point is kept in the state, so a checkpoint of model and optimizer is complete
-        in either mode. At the end of a cycle both are the same weights.
-        """
-        if not self.param_groups[0]["at_anchor"]:
-            self._exchange(to_anchor=True)
-
-    @contextmanager
-    def at_anchor(self) -> Iterator[None]:
-        """Within the context the model holds the anchor; afterwards what it held before."""
-        training = not self.param_groups[0]["at_anchor"]
-        self.eval()
-        try:
-            yield
-        finally:
-            if training:
-                self.train()
 
     @torch.no_grad()
     def finish_cycle(self) -> None:
@@ -361,14 +327,12 @@ class Relaxation(Optimizer):
             group["inner_index"] = 0
             group["outer_index"] += 1
 
-    @torch.no_grad()
     def _exchange(self, *, to_anchor: bool) -> None:
-        """Swap the inner point and the anchor, unless they are the same."""
+        """Swap the inner point and the anchor; between cycles they are the same."""
         for i, group in enumerate(self.param_groups):
             if group["inner_index"] != 0:
                 for bucket in self._rosters.whole(i, group, self.state):
                     exchange(bucket, to_anchor=to_anchor)
-            group["at_anchor"] = to_anchor
 
 
 def _set_gradients(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from wellposed.optim import Relaxation, anchor_statistics
+from wellposed.optim import Anchored, anchor_statistics
 
 Kind = Literal["last", "anchor", "ema"]
 
@@ -27,7 +27,7 @@ def kind_of(optimizer: Optimizer, average: AveragedModel | None) -> Kind:
     """Which weights are evaluated."""
     if average is not None:
         return "ema"
-    return "anchor" if isinstance(optimizer, Relaxation) else "last"
+    return "anchor" if isinstance(optimizer, Anchored) else "last"
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def evaluated(
     """
     if average is not None:
         yield average.module
-    elif isinstance(optimizer, Relaxation):
+    elif isinstance(optimizer, Anchored):
         with optimizer.at_anchor(), anchor_statistics(model, batches):
             yield model
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wellposed.optim import Relaxation, memory, recompute_batch_norm
+from wellposed.optim import Anchored, memory, recompute_batch_norm
 from wellposed.runs import RunFolder
 from wellposed.train._averaging import kind_of
 from wellposed.train._evaluate import evaluate
@@ -52,7 +52,7 @@ def _keep(training: Training) -> int:
         return stopping.step
     if average is not None:
         model.load_state_dict(average.module.state_dict())
-    elif isinstance(optimizer, Relaxation):
+    elif isinstance(optimizer, Anchored):
         optimizer.finish_cycle()
         recompute_batch_norm(model, training.statistics_batches())
     return training.step

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from wellposed.data import Batches
 from wellposed.errors import RunFolderError
-from wellposed.optim import Relaxation
+from wellposed.optim import Anchored
 from wellposed.problem import Problem
 from wellposed.train._averaging import evaluated, moving_average
 from wellposed.train._clock import Clock
@@ -141,7 +141,7 @@ class Training:
 
     def diagnostics(self) -> dict[str, Any]:
         """What a relaxation says about itself; {} for other optimizers."""
-        return self.optimizer.diagnostics() if isinstance(self.optimizer, Relaxation) else {}
+        return self.optimizer.diagnostics() if isinstance(self.optimizer, Anchored) else {}
 
     def evaluated(self) -> AbstractContextManager[nn.Module]:
         """The model that is evaluated: the moving average, the anchor, or the last weights."""
