@@ -38,13 +38,20 @@ def noise_for(bucket: Bucket, group: dict[str, Any], index: int) -> list[Tensor]
     """
     if (std := noise_std(group)) == 0:
         return None
+    return draw(bucket, group, index, std, group["inner_index"])
+
+
+def draw(
+    bucket: Bucket, group: dict[str, Any], index: int, std: float, number: int
+) -> list[Tensor]:
+    """Normal numbers for a bucket, a function of seed, outer index, `number` and place."""
     p = bucket.params[0]
     kinds = by_kind(group["params"])
     kind = next(i for i, ks in enumerate(kinds) if kind_of(group["params"][ks[0]]) == kind_of(p))
     if bucket.noise is None:
         require(
             type(p) in {Tensor, Parameter},
-            f"temperature={group['temperature']:g} was given for parameters that are "
+            f"noise of standard deviation {std:g} was asked for parameters that are "
             f"{type(p).__name__}s; noise is for plain tensors, try temperature=0",
         )
         like = [group["params"][k] for k in kinds[kind]]
@@ -52,7 +59,7 @@ def noise_for(bucket: Bucket, group: dict[str, Any], index: int) -> list[Tensor]
         places = [place[id(q)] for q in bucket.params]
         bucket.noise = CounterNoise(like, bucket.anchors[0].dtype), places
     noise, places = bucket.noise
-    counters = group["noise_seed"], group["outer_index"], group["inner_index"], index, kind
+    counters = group["noise_seed"], group["outer_index"], number, index, kind
     views = noise.draw(std, *counters)
     return [views[i] for i in places]
 

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from wellposed.optim._buckets import fusible, laid_out_as
-from wellposed.optim._relaxation import Relaxation
+from wellposed.optim._two_level import TwoLevel
 
 
 def fuse(optimizer: Optimizer) -> None:
@@ -19,7 +19,7 @@ def fuse(optimizer: Optimizer) -> None:
         optimizer: With its parameters on the device and in the memory layout they shall have,
             none of which gets a sparse gradient: no fused kernel takes those.
     """
-    if isinstance(optimizer, Relaxation):
+    if isinstance(optimizer, TwoLevel):
         return
     for group in optimizer.param_groups:
         for p in group["params"]:

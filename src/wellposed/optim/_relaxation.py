@@ -1,42 +1,24 @@
 """One two-level iteration that is Entropy-SGD, Lookahead, SlowMo and their kin."""
 
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim import LBFGS, Optimizer
-from torch.optim.optimizer import ParamsT, StateDict
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
 
 from wellposed.errors import require
-from wellposed.optim._anchored import Anchored
 from wellposed.optim._base import evaluate
-from wellposed.optim._buckets import (
-    BUFFER,
-    POINT,
-    SLOTS,
-    Bucket,
-    laid_out_as,
-)
+from wellposed.optim._buckets import BUFFER, Bucket
 from wellposed.optim._cycle import begin, end, exchange, noise_for, relax
 from wellposed.optim._group_check import check_group
 from wellposed.optim._inner import pulled, sgd_step
 from wellposed.optim._regime import regime, strength
-from wellposed.optim._rosters import Rosters
-
-_SGD = {
-    "momentum": 0.9,
-    "dampening": 0.0,
-    "weight_decay": 0.0,
-    "nesterov": True,
-    "maximize": False,
-    "foreach": None,
-    "fused": None,
-}
+from wellposed.optim._two_level import TwoLevel, set_gradients
 
 
-class Relaxation(Anchored):
+class Relaxation(TwoLevel):
     r"""Descend from an anchor for L steps of a base optimizer, then move the anchor; repeat.
 
     With the anchor x, inner points y, their mean $\mu$, inner step size h and a fresh minibatch
@@ -150,32 +132,12 @@ class Relaxation(Anchored):
             "outer_lr": outer_lr,
             "outer_momentum": outer_momentum,
             "reset_momentum": reset_momentum,
-            "inner_index": 0,
-            "outer_index": 0,
-            "at_anchor": False,
         }
-        self._base: Optimizer | None = None
-        self._rosters = Rosters()
-        if base is None:
-            super().__init__(params, {"lr": lr, **sgd, **own})
-            return
-        foreign = [name for name, value in sgd.items() if value != _SGD[name]]
         require(
-            not foreign,
-            f"{', '.join(foreign)} was given beside a base optimizer, which has its own; try "
-            f"base=functools.partial({getattr(base, '__name__', 'Base')}, ...)",
+            base is None or not reset_momentum,
+            "reset_momentum=True was given; it is for base=None only",
         )
-        require(not reset_momentum, "reset_momentum=True was given; it is for base=None only")
-        inner = base(params, lr=lr)
-        require(
-            isinstance(inner, Optimizer) and not isinstance(inner, LBFGS | Relaxation),
-            f"base made a {type(inner).__name__}; it makes a torch optimizer that needs one "
-            "gradient per step, try torch.optim.AdamW",
-        )
-        super().__init__(inner.param_groups, {**inner.defaults, **own})
-        self.state.update(inner.state)
-        self._base = inner
-        self._tie()
+        super().__init__(params, base, lr=lr, sgd=sgd, own=own)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Consume one gradient; at the end of a cycle, move the anchor too.
@@ -243,7 +205,8 @@ class Relaxation(Anchored):
         kappa = None if "gamma" in param_group else self.defaults["kappa"]
         param_group.setdefault("kappa", kappa)
         super().add_param_group(param_group)
-        group = self.param_groups[-1]
+
+    def _check_group(self, group: dict[str, Any]) -> None:
         kappa, m = group.pop("kappa"), group.get("momentum", 0.0)
         if kappa is not None:
             require(
@@ -253,43 +216,6 @@ class Relaxation(Anchored):
             )
             group["gamma"] = kappa * (1 - m) / (float(group["lr"]) * group["inner_steps"])
         check_group(group)
-        first = self.param_groups[0]
-        require(
-            group["inner_steps"] == first["inner_steps"],
-            f"inner_steps={group['inner_steps']} was given for a group beside one with "
-            f"{first['inner_steps']}; all groups share their cycles",
-        )
-        group |= {name: first[name] for name in ("inner_index", "outer_index", "at_anchor")}
-
-    def load_state_dict(self, state_dict: StateDict) -> None:
-        """Load a state; unlike torch, it keeps float32 slots of bfloat16 weights, and copies."""
-        super().load_state_dict(state_dict)
-        keys = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
-        params = chain.from_iterable(group["params"] for group in self.param_groups)
-        for key, p in zip(keys, params, strict=True):
-            saved, loaded = state_dict["state"].get(key, {}), self.state.get(p, {})
-            for name, value in loaded.items():
-                if isinstance(value, Tensor):
-                    exact = name in SLOTS and name != POINT and name in saved
-                    source = saved[name] if exact else value
-                    loaded[name] = laid_out_as(source.to(p.device), p, source.dtype)
-        self._rosters = Rosters()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_base": self._base}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for group in self.param_groups:  # a state of torch.optim.SGD, say, has none of ours
-            for key in self.defaults.keys() - group.keys() - {"kappa"}:
-                group[key] = self.defaults[key]
-        self._rosters = Rosters()
-        self._tie()
-
-    def _tie(self) -> None:
-        """Let the base optimizer work on the very groups and state of this one."""
-        if self._base is not None:
-            self._base.param_groups, self._base.state = self.param_groups, self.state
 
     def _begin_cycle(self) -> None:
         """Anchor where the weights are."""
@@ -313,10 +239,10 @@ class Relaxation(Anchored):
                 if self._base is None:
                     sgd_step(bucket, grads, group, self.state)
                 elif group["integrator"] == "explicit":
-                    _set_gradients(zip(bucket.params, grads, strict=True))
+                    set_gradients(zip(bucket.params, grads, strict=True))
         if self._base is not None:
             self._base.step()
-            _set_gradients(kept)
+            set_gradients(kept)
         self._rosters.settle(self.state)
 
     def _end_cycle(self) -> None:
@@ -333,9 +259,3 @@ class Relaxation(Anchored):
             if group["inner_index"] != 0:
                 for bucket in self._rosters.whole(i, group, self.state):
                     exchange(bucket, to_anchor=to_anchor)
-
-
-def _set_gradients(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Give each parameter this gradient."""
-    for p, grad in pairs:
-        p.grad = grad
