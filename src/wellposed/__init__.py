@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wellposed import compare as compare
     from wellposed import data as data
     from wellposed import init as init
+    from wellposed import linalg as linalg
     from wellposed import losses as losses
     from wellposed import models as models
     from wellposed import optim as optim
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from wellposed.train import steps as steps
 
 _PACKAGES = frozenset({
-    "compare", "data", "init", "losses", "models", "optim", "problem", "recipe",
+    "compare", "data", "init", "linalg", "losses", "models", "optim", "problem", "recipe",
     "regularizers", "report", "runs", "stats", "train",
 })  # fmt: skip
 _HOME = {"Problem": "problem", "fit": "train", "steps": "train"}

@@ -1,0 +1,11 @@
+"""Linear algebra without matrices: an operator is a function v -> Av on flat vectors."""
+
+from wellposed.linalg._cg import Solution as Solution
+from wellposed.linalg._cg import steihaug as steihaug
+from wellposed.linalg._curvature import Operator as Operator
+from wellposed.linalg._curvature import gauss_newton as gauss_newton
+from wellposed.linalg._curvature import hessian as hessian
+from wellposed.linalg._flatten import flatten as flatten
+from wellposed.linalg._flatten import unflatten as unflatten
+from wellposed.linalg._jacobian import Jacobian as Jacobian
+from wellposed.linalg._jacobian import jacobian as jacobian
