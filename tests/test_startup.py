@@ -11,7 +11,7 @@ import pytest
     [
         "import wellposed",
         "import wellposed.cli",
-        "import wellposed.report, wellposed.runs, wellposed.stats",
+        "import wellposed.report, wellposed.runs, wellposed.pde, wellposed.stats",
         "from typer.testing import CliRunner; from wellposed.cli import app; "
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0",
         "from typer.testing import CliRunner; from wellposed.cli import app; "

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wellposed import losses as losses
     from wellposed import models as models
     from wellposed import optim as optim
+    from wellposed import pde as pde
     from wellposed import regularizers as regularizers
     from wellposed import report as report
     from wellposed import runs as runs
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from wellposed.train import steps as steps
 
 _PACKAGES = frozenset({
-    "compare", "data", "init", "linalg", "losses", "models", "optim", "problem", "recipe",
+    "compare", "data", "init", "linalg", "losses", "models", "optim", "pde", "problem", "recipe",
     "regularizers", "report", "runs", "stats", "train",
 })  # fmt: skip
 _HOME = {"Problem": "problem", "fit": "train", "steps": "train"}

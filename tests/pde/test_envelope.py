@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from wellposed.pde._envelope import lower_envelope
+
+lines = st.integers(1, 40).flatmap(
+    lambda n: arrays(np.float64, n, elements=st.floats(-1e3, 1e3, width=32))
+)
+
+
+@given(values=lines, curvature=st.floats(1e-3, 1e3))
+def test_it_is_the_minimum_over_all_pairs(values, curvature):
+    i = np.arange(len(values))
+    everything = values[None, :] + curvature * (i[:, None] - i[None, :]) ** 2
+    found = lower_envelope(values, curvature)
+    scale = np.abs(everything).max() + 1
+    assert everything[i, found] == pytest.approx(everything.min(axis=1), abs=1e-12 * scale)
+
+
+@given(values=lines, curvature=st.floats(1e-3, 1e3))
+def test_minimizers_are_in_order(values, curvature):
+    assert (np.diff(lower_envelope(values, curvature)) >= 0).all()
+
+
+def test_a_deep_hole_takes_all():
+    values = np.zeros(9)
+    values[4] = -1e9
+    np.testing.assert_array_equal(lower_envelope(values, 1.0), np.full(9, 4))
+
+
+def test_a_line_of_equals_stays_where_it_is():
+    np.testing.assert_array_equal(lower_envelope(np.zeros(5), 1.0), np.arange(5))
