@@ -43,7 +43,7 @@ def finite_differences(
     require_time(t)
     if beta != math.inf:
         require_beta(beta)
-    require(0 < safety <= 1, f"safety is in (0, 1], got safety={safety:g}; try 0.9")
+    require(bool(0 < safety <= 1), f"safety is in (0, 1], got safety={safety:g}; try 0.9")
     steps = math.ceil(t * _rate(u, grid, beta) / safety)
     require(
         steps <= _STEPS,

@@ -47,7 +47,7 @@ def gibbs(values: np.ndarray, grid: Grid, t: float, beta: float) -> Gibbs:
     f = grid.require_values(values)
     require_time(t)
     require_beta(beta)
-    require(t > 0, "the Gibbs density at t=0 is a point mass at x; take t > 0")
+    require(bool(t > 0), "the Gibbs density at t=0 is a point mass at x; take t > 0")
     deviation = float(np.sqrt(t / beta))
     require_resolved(deviation, grid.spacing, f"sqrt(t/beta)={deviation:.3g}")
     log_mass = -beta * f

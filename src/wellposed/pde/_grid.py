@@ -83,7 +83,7 @@ class Grid:
 def require_time(t: float) -> None:
     """Refuse a time that is negative or no number."""
     require(
-        bool(np.isfinite(t)) and t >= 0,
+        bool(np.isfinite(t) and t >= 0),
         f"a loss is relaxed for a time t >= 0, got t={t:g}; backwards in time is ill-posed",
     )
 
@@ -91,7 +91,7 @@ def require_time(t: float) -> None:
 def require_beta(beta: float) -> None:
     """Refuse an inverse temperature that is not positive."""
     require(
-        bool(np.isfinite(beta)) and beta > 0,
+        bool(np.isfinite(beta) and beta > 0),
         f"the inverse temperature is positive, got beta={beta:g}; heat is the limit 0, "
         "hopf_lax the limit inf",
     )

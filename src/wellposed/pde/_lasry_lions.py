@@ -31,7 +31,7 @@ def lasry_lions(values: np.ndarray, grid: Grid, t: float, s: float) -> Relaxed:
     require_time(t)
     require_time(s)
     require(
-        s < t or s == t == 0,
+        bool(s < t or s == t == 0),
         f"the second envelope of Lasry and Lions is for a shorter time, got s={s:g} and t={t:g}; "
         f"try s={t / 2:g}",
     )
