@@ -135,3 +135,11 @@ def test_fingerprint_of_a_transposed_tensor_is_that_of_its_values():
 def test_refuses_what_is_no_data(inputs, targets, sentence):
     with pytest.raises(ArgumentError, match=sentence):
         Examples(inputs, targets)
+
+
+def test_other_targets_leave_the_inputs_where_they_are():
+    one = Examples(torch.zeros(3, 2), torch.tensor([0, 1, 2]))
+    other = one.relabeled(torch.tensor([2, 1, 0]))
+    assert other.targets.tolist() == [2, 1, 0]
+    assert other.inputs is one.inputs
+    assert other.sha256 != one.sha256

@@ -184,3 +184,30 @@ def test_a_name_is_no_source():
     unchecked = inspect.unwrap(load)  # where types are checked at run time, that check comes first
     with pytest.raises(ArgumentError, match=r"load takes a source such as Digits\(\).*'digits'"):
         unchecked("digits")
+
+
+def test_fewer_examples_train_and_the_other_parts_stay():
+    raw = Given(Raw(examples(), ABC))
+    whole, less = load(raw), load(raw, examples=12)
+    assert len(less.train) == 12
+    assert less.name == "given (12 training examples)"
+    assert less.validation.targets.equal(whole.validation.targets)
+    assert less.describe()["parts"]["test"] == whole.describe()["parts"]["test"]
+    assert less.standardization != whole.standardization
+
+
+def test_wrong_labels_are_in_the_train_part_alone():
+    raw = Given(Raw(examples(), ABC))
+    right = load(raw)
+    wrong = load(raw, wrong_labels=0.25)
+    assert wrong.name == "given (25 % of the training labels wrong)"
+    assert torch.equal(wrong.train.inputs, right.train.inputs)
+    assert int(wrong.train.targets.ne(right.train.targets).sum()) == round(0.25 * len(right.train))
+    for part in ("validation", "test"):
+        assert wrong.describe()["parts"][part] == right.describe()["parts"][part]
+
+
+def test_the_seed_decides_which_few_train_and_which_labels_are_wrong():
+    raw = Given(Raw(examples(), ABC, validation=examples(9, seed=1), test=examples(9, seed=2)))
+    found = [load(raw, seed=s, examples=30, wrong_labels=0.2).train.sha256 for s in (1, 1, 2)]
+    assert found[0] == found[1] != found[2]

@@ -47,3 +47,30 @@ def test_unknown_activations_are_refused_with_the_nearest():
 def test_layers_without_units_are_refused():
     with pytest.raises(ArgumentError, match=r"hidden=\(5, 0\)"):
         MLP(shape=(3,), classes=2, hidden=(5, 0))
+
+
+def test_batch_norm_stands_before_the_activation_and_dropout_behind_it():
+    model = MLP(shape=(3,), classes=2, hidden=(5, 4), batch_norm=True, dropout=0.2)
+    kinds = [type(layer) for layer in model.layers]
+    block = [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
+    assert kinds == [*block, *block, nn.Linear]
+    assert [m.num_features for m in model.layers if isinstance(m, nn.BatchNorm1d)] == [5, 4]
+
+
+def test_mnistfc_has_as_many_weights_as_counted_by_hand():
+    model = MLP(shape=(1, 28, 28), classes=10, hidden=(1024, 1024), batch_norm=True, dropout=0.2)
+    by_hand = [785 * 1024, 2048, 1025 * 1024, 2048, 1025 * 10]
+    assert sum(p.numel() for p in model.parameters()) == sum(by_hand) == 1_867_786
+
+
+def test_dropout_acts_in_training_only():
+    model = MLP(shape=(3,), classes=2, hidden=(50,), dropout=0.5).double()
+    assert not torch.equal(model(INPUTS), model(INPUTS))
+    model.eval()
+    assert torch.equal(model(INPUTS), model(INPUTS))
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0])
+def test_dropout_outside_its_range_is_refused(dropout):
+    with pytest.raises(ArgumentError, match=r"MLP needs dropout in \[0, 1\), got"):
+        MLP(shape=(3,), classes=2, dropout=dropout)

@@ -84,6 +84,10 @@ class Examples:
         store = Selected(self._store, indices)
         return Examples(store, self.targets[indices], standardization=self._standardization)
 
+    def relabeled(self, targets: Int64[Tensor, " n"]) -> "Examples":
+        """The same inputs with other targets; inputs are not copied."""
+        return Examples(self._store, targets, standardization=self._standardization)
+
     def standardized(self, standardization: Standardization, sha256: str) -> "Examples":
         """The same rows, standardized whenever they are read; the fingerprint is handed on."""
         return Examples(self._store, self.targets, standardization=standardization, sha256=sha256)

@@ -9,6 +9,7 @@ from torch import Tensor
 from wellposed.data._base import Raw, Source
 from wellposed.data._dataset import Dataset
 from wellposed.data._examples import Examples, Fingerprint
+from wellposed.data._little_data import few, mislabeled
 from wellposed.data._places import Places
 from wellposed.data._seed import derived_seed
 from wellposed.data._split import stratified_split
@@ -17,12 +18,14 @@ from wellposed.data._store import unit
 from wellposed.errors import ArgumentError, DataError, require
 
 
-def load(
+def load(  # noqa: PLR0913 - one argument per key of [data]
     source: Source,
     *,
     seed: int = 0,
     validation: float = 0.1,
     test: float = 0.2,
+    examples: int | None = None,
+    wrong_labels: float = 0.0,
     standardize: bool = True,
     places: Places | None = None,
     memory_budget: int = 2 * 2**30,
@@ -38,6 +41,9 @@ def load(
         validation: Share of the source's train part to set aside for choosing, in [0, 1); 0 for
             no such part.
         test: Share of the source's train part to set aside for the final word, in [0, 1).
+        examples: How many of what is left train, in the classes' shares; None for all.
+        wrong_labels: Share of them, in [0, 1), that get the label of another class; the other
+            parts keep theirs.
         standardize: Zero mean and unit deviation per channel, measured on the train part alone;
             without it inputs stay raw.
         places: Where to look; by default the usual places.
@@ -50,6 +56,7 @@ def load(
             "wellposed.recipe.source(name) finds one by its name"
         )
     raw = _split(source.read(places or Places()), seed, validation, test)
+    raw, changed = _train_on(raw, seed, examples, wrong_labels)
     size = 4 * prod(raw.train.shape) * sum(map(len, raw.parts.values()))
     keep = size <= memory_budget
 
@@ -63,7 +70,9 @@ def load(
         standardization = Standardization.identity(len(standardization.mean))
     ready = {name: part.finish(standardization) for name, part in parts.items()}
     return Dataset(
-        name=source.name + (" (not the published files)" if raw.published is False else ""),
+        name=source.name
+        + (" (not the published files)" if raw.published is False else "")
+        + changed,
         classes=raw.classes,
         train=ready["train"],
         validation=ready.get("validation"),
@@ -94,6 +103,18 @@ def _split(raw: Raw, seed: int, validation: float, test: float) -> Raw:
         rest, part = stratified_split(raw.train.targets, share, derived_seed(seed, 1))
         raw = replace(raw, train=raw.train.select(rest), validation=raw.train.select(part))
     return raw
+
+
+def _train_on(raw: Raw, seed: int, examples: int | None, wrong: float) -> tuple[Raw, str]:
+    """The train part as it was asked for, and what a report has to say about it."""
+    train, said = raw.train, []
+    if examples is not None:
+        train = few(train, examples, derived_seed(seed, 2))
+        said.append(f"{len(train):,} training examples")
+    train = mislabeled(train, wrong, len(raw.classes), derived_seed(seed, 3))
+    if wrong:
+        said.append(f"{100 * wrong:g} % of the training labels wrong")
+    return replace(raw, train=train), f" ({', '.join(said)})" if said else ""
 
 
 @dataclass(frozen=True)

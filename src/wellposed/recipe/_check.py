@@ -27,7 +27,8 @@ _PROVIDED = {
     "schedule": ("optimizer",),
 }
 _FILLED = {"schedule": ("T_max", "total_steps")}
-_LOADING = ("validation", "test", "standardize", "memory_budget")  # of `load`, set in [data]
+# Of `load`, set in [data].
+_LOADING = ("validation", "test", "examples", "wrong_labels", "standardize", "memory_budget")
 
 
 @dataclass(frozen=True)

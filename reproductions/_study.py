@@ -1,0 +1,215 @@
+"""What the studies of this folder share: runs that are made once, and verdicts paired by seed.
+
+A study is a recipe with a `[compare]` table. Every finished run is one line of its log; a study
+that was stopped, by Ctrl-C or a closed laptop, goes on with the runs that are not in it.
+"""
+
+import json
+import math
+import os
+import time
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from wellposed.compare import Entry, Outcome, judge
+from wellposed.data import Batches
+from wellposed.optim import recompute_batch_norm
+from wellposed.recipe import Recipe, build, dataset
+from wellposed.runs import provenance
+from wellposed.stats import mean_interval
+from wellposed.train import evaluate, steps
+
+HERE = Path(__file__).parent
+torch.set_num_threads(1)
+
+
+class Log:
+    """The rows of a study, appended as they come; a row with the same key is never made twice."""
+
+    def __init__(self, name):
+        self.path = HERE / f"{name}.jsonl"
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        self.rows = [json.loads(line) for line in lines]
+
+    def once(self, key, make):
+        """The row of that key, made by `make()` if there is none yet."""
+        for row in self.rows:
+            if all(row.get(name) == value for name, value in key.items()):
+                return row
+        began = time.time()
+        row = {**key, **make()}
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self.rows.append(row)
+        print(f"{time.strftime('%H:%M:%S')} {time.time() - began:5.0f} s", row, flush=True)
+        return row
+
+    def find(self, **key):
+        """All rows of that key."""
+        return [r for r in self.rows if all(r.get(name) == value for name, value in key.items())]
+
+
+def run(recipe, data, *, test=True):
+    """Train as the recipe says and evaluate once, at the end; a run that diverged errs always.
+
+    The loop of `wellposed.train.fit`, but for what costs time here: nothing is written or
+    evaluated on the way, and the training part is not evaluated at the end.
+
+    Args:
+        recipe: Of one run.
+        data: Its dataset.
+        test: Whether the test part is looked at: not while something is still chosen.
+    """
+    began = time.process_time()
+    made = build(recipe, data=data)
+    plan = made.plan
+    torch.manual_seed(plan.seed)
+    dtype = torch.bfloat16 if plan.precision == "bf16" else None
+    batches = Batches(
+        data.train, plan.batch_size, seed=plan.seed, augment=plan.augment, dtype=dtype
+    )
+    average = None
+    if plan.ema is not None:
+        average = AveragedModel(
+            made.problem.model, multi_avg_fn=get_ema_multi_avg_fn(plan.ema), use_buffers=True
+        )
+    gradients, objective = _descend(made, batches, dtype, average)
+    row = {"gradients": gradients, "cpu_seconds": round(time.process_time() - began, 1)}
+    if not math.isfinite(objective):
+        return {**row, "diverged": f"objective {objective} after {gradients} gradients"}
+    row |= _regime(made.optimizer)
+    if hasattr(made.optimizer, "finish_cycle"):
+        made.optimizer.finish_cycle()
+        recompute_batch_norm(made.problem.model, islice(batches.epoch(0), 40))
+    model = made.problem.model if average is None else average.module
+    for part in ("validation", "test") if test else ("validation",):
+        if data.parts.get(part) is not None:
+            found = evaluate(model, data.parts[part], made.problem.loss)
+            row |= {f"{part}_error": found.error, f"{part}_loss": round(found.loss, 5)}
+    return row
+
+
+def _descend(made, batches, dtype, average):
+    """All steps; gradients taken, and the last objective, not finite if it stopped there."""
+    cast = nullcontext() if dtype is None else torch.autocast("cpu", dtype)
+    gradients, objective = 0, math.nan
+    model = made.problem.model
+    model.train()
+    for step in steps(
+        made.problem, made.optimizer, _epochs(batches, made.plan.epochs), autocast=cast
+    ):
+        gradients += step.gradients
+        for scheduler in made.schedulers:
+            scheduler.step()
+        if average is not None:
+            average.update_parameters(model)
+        if step.index % 50 == 0 or step.index == made.plan.total_steps(len(batches.examples)):
+            objective = float(step.objective)
+            if not math.isfinite(objective):
+                break
+    return gradients, objective
+
+
+def _epochs(batches, epochs):
+    for epoch in range(epochs):
+        yield from batches.epoch(epoch)
+
+
+def _regime(optimizer):
+    told = optimizer.diagnostics() if hasattr(optimizer, "diagnostics") else {}
+    return {key: round(told[key], 5) for key in ("kappa", "noise_ratio") if key in told}
+
+
+class Datasets:
+    """Datasets by what a recipe says of them, the newest few kept in memory."""
+
+    def __init__(self, data_dir, most=2):
+        self.data_dir, self.most, self.kept = data_dir, most, {}
+
+    def __call__(self, recipe):
+        key = json.dumps([recipe.tables()["data"], recipe.seed])
+        if not recipe.tables()["data"].get("validation", 0.1):
+            key = json.dumps(recipe.tables()["data"])  # nothing is drawn
+        if key not in self.kept:
+            while len(self.kept) >= self.most:
+                del self.kept[next(iter(self.kept))]
+            self.kept[key] = dataset(recipe, data_dir=self.data_dir)
+        return self.kept[key]
+
+
+def error_of(row, part):
+    """The error of a part, 1 where the run diverged."""
+    return row.get(f"{part}_error", 1.0)
+
+
+def standings(rows, methods, examples, part="test"):
+    """The comparison of methods over the seeds that all of them have run.
+
+    Args:
+        rows: By method, a list of rows with "seed".
+        methods: Which, in order.
+        examples: Of the part.
+        part: Whose error is compared.
+    """
+    seeds = set.intersection(*({row["seed"] for row in rows[m]} for m in methods))
+    outcomes = [
+        Outcome(
+            Entry(m, row["seed"]),
+            error_of(row, part),
+            part,
+            examples,
+            {"gradient_evaluations": row.get("gradients", 0), "cpu_seconds": row["cpu_seconds"]},
+            row.get("diverged", ""),
+        )
+        for m in methods
+        for row in sorted(rows[m], key=lambda row: row["seed"])
+        if row["seed"] in seeds
+    ]
+    return judge(outcomes, {m: m for m in methods})
+
+
+def spread(values, places=2):
+    """Mean and standard deviation in per cent: `0.61 ± 0.03`."""
+    values = 100 * np.asarray(values)
+    text = f"{values.mean():.{places}f}"
+    return text + (f" ± {values.std(ddof=1):.{places}f}" if len(values) > 1 else "")
+
+
+def interval(values, places=2):
+    """The 95 % interval of the mean in per cent, or nothing with a single seed."""
+    if len(values) < 2:
+        return ""
+    low, high = mean_interval(100 * np.asarray(values))
+    return f"[{max(low, 0):.{places}f}, {high:.{places}f}]"
+
+
+def versus(comparison, name):
+    """What may be said of every other method against this one, seed by seed."""
+    found = {}
+    for pair in comparison.pairs:
+        if name not in {pair.a, pair.b}:
+            continue
+        sign, other = (1, pair.b) if pair.a == name else (-1, pair.a)
+        low, high = sorted(-100 * sign * end for end in pair.interval)
+        word = ("behind" if low > 0 else "ahead") if pair.decided else "parity"
+        found[other] = f"{word} ({-100 * sign * pair.difference:+.2f} [{low:+.2f}, {high:+.2f}])"
+    return found
+
+
+def machine(**settings):
+    """The last line of every table: where it was made, and how busy that machine was."""
+    facts = json.dumps(provenance(settings))
+    return (
+        f"Load of the machine over the last 15 minutes: {os.getloadavg()[2]:.1f} processes for "
+        f"its processors, this one included.\n\nMachine: {facts}\n"
+    )
+
+
+def recipe_of(name):
+    """The recipe of a study, which `wellposed train` runs as well."""
+    return Recipe.read(HERE / f"{name}.toml")
