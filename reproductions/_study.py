@@ -85,7 +85,8 @@ def run(recipe, data, *, test=True):
     row |= _regime(made.optimizer)
     if hasattr(made.optimizer, "finish_cycle"):
         made.optimizer.finish_cycle()
-        recompute_batch_norm(made.problem.model, islice(batches.epoch(0), 40))
+        seen = islice(batches.epoch(0), 40)
+        recompute_batch_norm(made.problem.model, (inputs.float() for inputs, _ in seen))
     model = made.problem.model if average is None else average.module
     for part in ("validation", "test") if test else ("validation",):
         if data.parts.get(part) is not None:
@@ -122,7 +123,8 @@ def _epochs(batches, epochs):
 
 def _regime(optimizer):
     told = optimizer.diagnostics() if hasattr(optimizer, "diagnostics") else {}
-    return {key: round(told[key], 5) for key in ("kappa", "noise_ratio") if key in told}
+    kept = {key: round(told[key], 5) for key in ("kappa", "noise_ratio") if key in told}
+    return {key: value for key, value in kept.items() if math.isfinite(value)}
 
 
 class Datasets:

@@ -109,7 +109,7 @@ def table(logs):
         "Written by `reproductions/mnist_family.py`; the logs are mnist-family-lenet.jsonl and "
         "mnist-family-fc.jsonl, the recipes the .toml files of the same names.",
         "",
-        "**Scaled down**: two passes over the 60,000 images, where the authors take 60 to 200; "
+        "**Scaled down**: one pass over the 60,000 images, where the authors take 60 to 200; "
         "their figures stand beside ours and are not expected to be met. Step sizes: the best of "
         "three after one pass over 50,000 images, on the 10,000 held out, one seed: the same "
         "number of trials for every method. "
