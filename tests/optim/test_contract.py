@@ -44,6 +44,8 @@ OURS = {
     "EntropySGD, AdamW": partial(optim.EntropySGD, inner_steps=5, base=torch.optim.AdamW),
     "EntropySGD, paper": partial(optim.EntropySGD, preset="paper-mnist"),
     "Lookahead": partial(optim.Lookahead, inner_steps=5),
+    "GradientNoise": partial(optim.GradientNoise),
+    "GradientNoise, AdamW": partial(optim.GradientNoise, lr=0.01, base=torch.optim.AdamW),
 }
 EVERY = {**{name: partial(cls, lr=0.01) for name, cls in PUBLIC.items()}, **OURS}
 

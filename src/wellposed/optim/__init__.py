@@ -42,6 +42,7 @@ from wellposed.optim._batch_norm import recompute_batch_norm as recompute_batch_
 from wellposed.optim._citations import CITATIONS as CITATIONS
 from wellposed.optim._entropy_sgd import EntropySGD as EntropySGD
 from wellposed.optim._fused import fuse as fuse
+from wellposed.optim._gradient_noise import GradientNoise as GradientNoise
 from wellposed.optim._group_scheduler import GroupScheduler as GroupScheduler
 from wellposed.optim._lookahead import Lookahead as Lookahead
 from wellposed.optim._memory import memory as memory
