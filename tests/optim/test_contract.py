@@ -44,6 +44,10 @@ OURS = {
     "EntropySGD, AdamW": partial(optim.EntropySGD, inner_steps=5, base=torch.optim.AdamW),
     "EntropySGD, paper": partial(optim.EntropySGD, preset="paper-mnist"),
     "Lookahead": partial(optim.Lookahead, inner_steps=5),
+    "LaplacianSmoothing": partial(optim.LaplacianSmoothing),
+    "LaplacianSmoothing, AdamW": partial(
+        optim.LaplacianSmoothing, lr=0.01, order=2, base=torch.optim.AdamW
+    ),
     "GradientNoise": partial(optim.GradientNoise),
     "GradientNoise, AdamW": partial(optim.GradientNoise, lr=0.01, base=torch.optim.AdamW),
 }

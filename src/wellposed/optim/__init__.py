@@ -44,6 +44,7 @@ from wellposed.optim._entropy_sgd import EntropySGD as EntropySGD
 from wellposed.optim._fused import fuse as fuse
 from wellposed.optim._gradient_noise import GradientNoise as GradientNoise
 from wellposed.optim._group_scheduler import GroupScheduler as GroupScheduler
+from wellposed.optim._laplacian_smoothing import LaplacianSmoothing as LaplacianSmoothing
 from wellposed.optim._lookahead import Lookahead as Lookahead
 from wellposed.optim._memory import memory as memory
 from wellposed.optim._proximal_sgd import ProximalSGD as ProximalSGD
