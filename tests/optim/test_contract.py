@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wellposed import optim
+from wellposed.optim._large_sample import LargeSample
 
 
 def soft_threshold(tensors, step):
@@ -19,7 +20,12 @@ def soft_threshold(tensors, step):
     torch._foreach_sub_(tensors, within)
 
 
-CLOSURE_ONLY = {"LBFGS"}  # many gradients per step
+# Many evaluations per step: no step without a closure. Ours are held to test_large_sample.py.
+CLOSURE_ONLY = {
+    name
+    for name, value in vars(optim).items()
+    if isinstance(value, type) and issubclass(value, (optim.LBFGS, LargeSample))
+}
 SPARSE_ONLY = {"SparseAdam"}
 PUBLIC = {
     name: value
@@ -78,7 +84,7 @@ def test_everything_of_torch_is_here():
 
 
 def test_every_class_of_ours_says_whom_to_cite():
-    for value in PUBLIC.values():
+    for value in (*PUBLIC.values(), *map(vars(optim).get, CLOSURE_ONLY)):
         if value.__module__.startswith("wellposed"):
             assert value.citation.startswith("@")
 
@@ -289,7 +295,14 @@ def test_named_parameters_are_accepted(make):
     assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
 
 
-@pytest.mark.parametrize("cls", [v for v in PUBLIC.values() if "wellposed" in v.__module__])
+@pytest.mark.parametrize(
+    "cls",
+    [
+        value
+        for value in (*PUBLIC.values(), *map(vars(optim).get, sorted(CLOSURE_ONLY)))
+        if "wellposed" in value.__module__
+    ],
+)
 def test_arguments_are_documented(cls):
     documented = inspect.getdoc(cls)
     for name in inspect.signature(cls).parameters:

@@ -12,7 +12,7 @@ from scipy.linalg import solve_discrete_lyapunov
 from torch import nn
 
 from wellposed.errors import ArgumentError
-from wellposed.optim import EntropySGD, Lookahead, Relaxation
+from wellposed.optim import EntropySGD, Lookahead, NewtonCG, Relaxation
 
 SHAPES = [(5, 3), (7,), (2, 3, 2, 2), ()]
 
@@ -704,6 +704,7 @@ def test_momentum_that_is_switched_on_later_starts_then():
     ({"base": torch.optim.AdamW, "momentum": 0.5}, r"momentum was given.*functools.partial"),
     ({"base": torch.optim.AdamW, "reset_momentum": True}, "reset_momentum"),
     ({"base": torch.optim.LBFGS}, "LBFGS.*one gradient per step"),
+    ({"base": NewtonCG}, "NewtonCG.*one gradient per step"),
     ({"base": EntropySGD}, "EntropySGD.*one gradient per step"),
 ])  # fmt: skip
 def test_arguments_without_meaning_are_refused_by_name(arguments, said):

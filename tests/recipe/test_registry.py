@@ -49,3 +49,11 @@ def test_a_name_may_be_written_as_people_write_it():
 def test_the_nearest_name_is_offered_with_the_line(table, name, words):
     with pytest.raises(RecipeError, match=words):
         named(table, name, ORIGIN, ("model",))
+
+
+def test_an_optimizer_with_closures_of_its_own_is_not_offered_and_says_how_to_use_it():
+    assert not {"newtoncg", "gaussnewton"} & registry("optimizer").keys()
+    words = r"^r\.toml:2: NewtonCG cannot be run by a recipe: its closure.*in a program: \w+"
+    with pytest.raises(RecipeError, match=words) as caught:
+        named("optimizer", "newton-cg", ORIGIN, ("model",))
+    assert "\n" not in str(caught.value)

@@ -3,8 +3,9 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from wellposed.errors import ArgumentError
 from wellposed.losses import CrossEntropy, SquaredError
-from wellposed.optim import LBFGS, SGD, AdamW, EntropySGD
+from wellposed.optim import LBFGS, SGD, AdamW, EntropySGD, NewtonCG
 from wellposed.problem import Problem
 from wellposed.regularizers import L2
 from wellposed.train import steps
@@ -188,3 +189,9 @@ def test_no_step_waits_for_the_device():
             steps(Problem(None, model, CrossEntropy()), SGD(model.parameters(), lr=0.1), batches(4))
         )
     assert waits.count == 0
+
+
+def test_an_optimizer_with_closures_of_its_own_is_refused_before_the_first_step():
+    model = line()
+    with pytest.raises(ArgumentError, match="NewtonCG cannot be run by steps or fit: its closure"):
+        descend(model, NewtonCG(model.parameters()), batches(1))

@@ -40,13 +40,16 @@ from wellposed.optim._anchored import Anchored as Anchored
 from wellposed.optim._batch_norm import anchor_statistics as anchor_statistics
 from wellposed.optim._batch_norm import recompute_batch_norm as recompute_batch_norm
 from wellposed.optim._citations import CITATIONS as CITATIONS
+from wellposed.optim._effort import Effort as Effort
 from wellposed.optim._entropy_sgd import EntropySGD as EntropySGD
 from wellposed.optim._fused import fuse as fuse
+from wellposed.optim._gauss_newton import GaussNewton as GaussNewton
 from wellposed.optim._gradient_noise import GradientNoise as GradientNoise
 from wellposed.optim._group_scheduler import GroupScheduler as GroupScheduler
 from wellposed.optim._laplacian_smoothing import LaplacianSmoothing as LaplacianSmoothing
 from wellposed.optim._lookahead import Lookahead as Lookahead
 from wellposed.optim._memory import memory as memory
+from wellposed.optim._newton_cg import NewtonCG as NewtonCG
 from wellposed.optim._proximal_sgd import ProximalSGD as ProximalSGD
 from wellposed.optim._relaxation import Relaxation as Relaxation
 from wellposed.optim._schedules import Constant as Constant

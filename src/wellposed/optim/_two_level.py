@@ -13,6 +13,7 @@ from torch.optim.optimizer import ParamsT, StateDict
 from wellposed.errors import require
 from wellposed.optim._anchored import Anchored
 from wellposed.optim._buckets import POINT, SLOTS, laid_out_as
+from wellposed.optim._large_sample import LargeSample
 from wellposed.optim._rosters import Rosters
 
 SGD_DEFAULTS = MappingProxyType(
@@ -63,7 +64,7 @@ class TwoLevel(Anchored, ABC):
         )
         inner = base(params, lr=lr)
         require(
-            isinstance(inner, Optimizer) and not isinstance(inner, LBFGS | Anchored),
+            isinstance(inner, Optimizer) and not isinstance(inner, LBFGS | LargeSample | Anchored),
             f"base made a {type(inner).__name__}; it makes a torch optimizer that needs one "
             "gradient per step, try torch.optim.AdamW",
         )

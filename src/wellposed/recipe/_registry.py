@@ -42,10 +42,7 @@ def registry(table: str) -> dict[str, type]:
     Args:
         table: "data", "augment", "model", "init", "loss", "regularizer", "optimizer", "schedule".
     """
-    found: dict[str, type] = {}
-    for package, kind in _KINDS[table]:
-        found |= public(package, kind)
-    return {name: made for name, made in found.items() if made not in _INSIDE}
+    return {name: made for name, made in _exported(table).items() if not _by_hand(made)}
 
 
 def named(table: str, name: str, origin: Origin, path: Path) -> Callable[..., Any]:
@@ -57,9 +54,24 @@ def named(table: str, name: str, origin: Origin, path: Path) -> Callable[..., An
     try:
         if ":" in name:
             return imported(name)
-        known = registry(table)
-        if fold(name) not in known:
-            raise UnknownNameError(_WORDS.get(table, table), name, known)
-        return known[fold(name)]
+        found = _exported(table).get(fold(name))
+        if found is None:
+            raise UnknownNameError(_WORDS.get(table, table), name, registry(table))
+        if _by_hand(found):
+            raise RecipeError(f"{found.__name__} cannot be run by a recipe: {_by_hand(found)}")
+        return found
     except WellposedError as error:
         raise RecipeError(f"{origin.at((*path, 'name'))}: {error}") from error
+
+
+def _exported(table: str) -> dict[str, type]:
+    """Of the classes that a table is about, those that something outside of a program can use."""
+    found: dict[str, type] = {}
+    for package, kind in _KINDS[table]:
+        found |= public(package, kind)
+    return {name: made for name, made in found.items() if made not in _INSIDE}
+
+
+def _by_hand(made: type) -> str:
+    """Why only a program can use the class, and how: optimizers with closures of their own."""
+    return str(getattr(made, "by_hand", ""))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from wellposed.errors import require
 from wellposed.problem import Problem
 
 Batch = tuple[Tensor, Tensor]
@@ -88,8 +89,12 @@ def steps(
             `torch.autocast("cpu", torch.bfloat16)`.
 
     Cost: `accumulate` gradients of a batch per update; L-BFGS takes several times that.
+
+    Raises `ArgumentError` if the optimizer wants closures of another kind (`NewtonCG`).
     """
     forward = autocast or nullcontext()
+    by_hand = getattr(optimizer, "by_hand", "")
+    require(not by_hand, f"{type(optimizer).__name__} cannot be run by steps or fit: {by_hand}")
     for index, group in enumerate(_groups(batches, accumulate), start + 1):
         found: list[Any] = []
 
