@@ -140,3 +140,14 @@ def test_swatch_is_decoration():
     svg = parse(swatch(1))
     assert svg.attrib["aria-hidden"] == "true"
     assert svg.find("path").attrib["stroke-dasharray"] == TONES[1].dash
+
+
+def test_equal_ratios_of_a_logarithmic_abscissa_take_equal_room():
+    line = Line("", [0.01, 0.1, 1.0], [1.0, 2.0, 3.0])
+    [path] = paths(line_chart(Frame("t", "d", x_log=True), [line]))
+    (x0, _), (x1, _), (x2, _) = points(path)
+    assert x1 == pytest.approx((x0 + x2) / 2, abs=0.1)
+
+
+def test_a_logarithmic_abscissa_of_nothing_is_drawn_empty():
+    assert paths(line_chart(Frame("t", "d", x_log=True), [])) == []

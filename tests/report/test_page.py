@@ -5,11 +5,13 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from itertools import pairwise
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from wellposed.errors import RunFolderError
-from wellposed.report import render
+from wellposed.report import Frame, Line, line_chart, render, standalone
+from wellposed.report._palette import TONES
 from wellposed.runs import RunFolder, Status
 
 RUN_SECTIONS = [
@@ -317,3 +319,16 @@ def test_tables_can_be_reached_and_read_without_a_mouse(browser, race_folder):
     assert browser.evaluate("[...document.images].every(i => i.alt)")
     figures = "[...document.querySelectorAll('svg[role=img]')]"
     assert browser.evaluate(f"{figures}.every(f => f.querySelector('title').textContent)")
+
+
+def test_a_figure_of_its_own_brings_its_colors_and_its_name_space():
+    figure = line_chart(Frame("a <b>", "d"), [Line("one", [0, 1], [1.0, 2.0])])
+    text = standalone(figure)
+    root = ET.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.find("{*}title").text == "a <b>"
+    style = root.find("{*}style").text
+    assert f"--tone-0: {TONES[0].light};" in style
+    assert f"--tone-0: {TONES[0].dark};" in style
+    assert "svg .line.tone-0" in style
+    assert len(root.findall(".//{*}path")) == str(figure).count("<path") > 0

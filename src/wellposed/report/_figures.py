@@ -50,6 +50,7 @@ class Frame:
         title: Names it, for those who do not see it.
         description: What is to be seen, for those who do not see it.
         x_name: What the abscissa is.
+        x_log: Whether the abscissa is logarithmic; then all abscissas are positive.
         percent: Whether ordinates are fractions, named in percent.
         log: Whether the ordinate is logarithmic; what is not positive lies on the lower edge.
         width: In CSS pixels at its natural size.
@@ -59,6 +60,7 @@ class Frame:
     title: str
     description: str
     x_name: str = "gradient evaluations"
+    x_log: bool = False
     percent: bool = False
     log: bool = False
     width: int = 360
@@ -87,7 +89,11 @@ class Estimate:
 
 def line_chart(frame: Frame, lines: Sequence[Line]) -> Markup:
     """Curves over a common abscissa, each with its name at its end."""
-    x_axis = linear([x for line in lines for x in line.x], name=number_name, most=4)
+    abscissas = [x for line in lines for x in line.x]
+    if frame.x_log and abscissas:
+        x_axis = logarithmic(abscissas, name=number_name, most=frame.width // 70)
+    else:
+        x_axis = linear(abscissas, name=number_name, most=4)
     y_axis = _ordinate(frame, [y for line in lines for y in line.y])
     named = [line for line in lines if line.name and not line.faint]
     room = min(136.0, max([14.0, *(_LETTER * len(_label(line)) + 16 for line in named)]))

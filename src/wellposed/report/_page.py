@@ -54,6 +54,17 @@ def page(folder: RunFolder) -> str:
     return template.render(view=view, info=info)
 
 
+def standalone(figure: Markup) -> str:
+    """A figure as an SVG file of its own, with its colors on light and dark paper.
+
+    Args:
+        figure: As `line_chart` and `interval_chart` make it for a page.
+    """
+    template = _environment().get_template("figure.svg.jinja")
+    head, rest = figure.split(">", 1)
+    return template.render(head=Markup(head), rest=Markup(rest))
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     """The templates; everything is escaped, and an unknown name is an error."""
