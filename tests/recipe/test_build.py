@@ -147,6 +147,23 @@ def test_a_relaxation_steps_by_another_base(digits):
     assert not torch.equal(before, flat(made.problem.model))
 
 
+@pytest.mark.parametrize("name", ["spsa", "mezo"])
+def test_an_optimizer_without_gradients_trains_by_values(digits, name):
+    radius = "schedule.0={name='shrinkingradius', key='radius'}"
+    made = built(f"optimizer={{name='{name}', lr=1e-3}}", radius, data=digits)
+    assert made.optimizer.param_groups[0]["noise_seed"] == 3
+    before = flat(made.problem.model)
+    batches = [digits.train.take(torch.arange(50))] * 3
+    assert sum(s.gradients for s in steps(made.problem, made.optimizer, batches)) == 6
+    assert not torch.equal(before, flat(made.problem.model))
+
+
+def test_differences_along_each_weight_of_a_network_are_refused_in_a_sentence(digits):
+    wide = "model={name='mlp', hidden=[300]}"
+    with pytest.raises(RecipeError, match=r"KieferWolfowitz got .* weights.*try SPSA, which takes"):
+        built("optimizer={name='kieferwolfowitz'}", wide, data=digits)
+
+
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     (tmp_path / "own_build.py").write_text(

@@ -15,11 +15,13 @@ from wellposed.losses import CrossEntropy
 from wellposed.optim import (
     LBFGS,
     SGD,
+    SPSA,
     Adagrad,
     AdamW,
     Cosine,
     EntropySGD,
     GroupScheduler,
+    MeZO,
     OneCycleLR,
 )  # fmt: skip
 from wellposed.runs import Status, exclusive
@@ -100,6 +102,8 @@ OPTIMIZERS = {
         None,
     ),
     "lbfgs": (lambda w: LBFGS(w, lr=0.1, max_iter=3), None),
+    "spsa": (lambda w: SPSA(w, lr=0.01), None),
+    "mezo": (lambda w: MeZO(w, lr=0.01), lambda o: GroupScheduler(o, Cosine(), 18)),
 }
 EXTRAS = {
     "plain": {},
@@ -123,7 +127,7 @@ def test_interrupted_and_resumed_it_ends_bit_by_bit_the_same(
     check_resume(make_problem, make_folder, make_watch, name, extra, stop)
 
 
-@pytest.mark.parametrize("name", ["lookahead over adamw", "lbfgs"])
+@pytest.mark.parametrize("name", ["lookahead over adamw", "lbfgs", "spsa", "mezo"])
 def test_rarer_optimizers_resume_too(make_problem, make_folder, make_watch, name):
     check_resume(make_problem, make_folder, make_watch, name, "plain", 7)
 

@@ -5,7 +5,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from wellposed.errors import ArgumentError
 from wellposed.losses import CrossEntropy, SquaredError
+<<<<<<< HEAD
 from wellposed.optim import LBFGS, SGD, AdamW, EntropySGD, NewtonCG
+=======
+from wellposed.optim import LBFGS, SGD, SPSA, AdamW, EntropySGD, KieferWolfowitz, MeZO
+>>>>>>> b583e90 (Zeroth order: Kiefer-Wolfowitz, SPSA, MeZO restored bit by bit, and the sampled proximal operator)
 from wellposed.problem import Problem
 from wellposed.regularizers import L2
 from wellposed.train import steps
@@ -191,7 +195,51 @@ def test_no_step_waits_for_the_device():
     assert waits.count == 0
 
 
+<<<<<<< HEAD
 def test_an_optimizer_with_closures_of_its_own_is_refused_before_the_first_step():
     model = line()
     with pytest.raises(ArgumentError, match="NewtonCG cannot be run by steps or fit: its closure"):
         descend(model, NewtonCG(model.parameters()), batches(1))
+=======
+LOSS_ONLY = {
+    "kieferwolfowitz": lambda w: KieferWolfowitz(w, lr=0.1),
+    "spsa": lambda w: SPSA(w, lr=0.01, directions=2),
+    "mezo": lambda w: MeZO(w, lr=0.01),
+}
+
+
+@pytest.mark.parametrize("name", LOSS_ONLY)
+def test_an_optimizer_without_gradients_equals_the_loop_one_would_write(name):
+    data = batches(4)
+    ours, theirs = line(), line()
+    built = []
+    ours.register_forward_hook(lambda _m, _i, out: built.append(out.requires_grad))
+    first, second = (LOSS_ONLY[name](m.parameters()) for m in (ours, theirs))
+    found = list(steps(Problem(None, ours, CrossEntropy()), first, data))
+    means = [second.step(lambda x=x, y=y: nn.functional.cross_entropy(theirs(x), y))
+             for x, y in data]  # fmt: skip
+    assert torch.equal(ours.weight, theirs.weight)
+    assert torch.equal(ours.bias, theirs.bias)
+    assert [s.objective.item() for s in found] == pytest.approx(means, rel=1e-6)
+    assert sum(s.gradients for s in found) == len(built) == first.evaluations
+    assert not any(built)
+    assert all(w.grad is None for w in ours.parameters())
+
+
+def test_without_gradients_accumulation_is_the_loss_of_the_union():
+    data = batches(3)
+    data[2] = (data[2][0][:4], data[2][1][:4])
+    whole = torch.cat([x for x, _ in data]), torch.cat([y for _, y in data])
+    small, large = line().double(), line().double()
+    for model, given, accumulate in ((small, data, 3), (large, [whole], 1)):
+        given = [(x.double(), y) for x, y in given]
+        optimizer = KieferWolfowitz(model.parameters(), lr=0.1)
+        descend(model, optimizer, given, regularizer=L2(0.1), accumulate=accumulate)
+    torch.testing.assert_close(small.weight, large.weight, rtol=1e-10, atol=1e-12)
+
+
+def test_a_gradient_that_is_not_computed_cannot_be_clipped():
+    model = line()
+    with pytest.raises(ArgumentError, match=r"clip_norm=1.0.*SPSA, which computes no gradients"):
+        descend(model, SPSA(model.parameters()), batches(1), clip_norm=1.0)
+>>>>>>> b583e90 (Zeroth order: Kiefer-Wolfowitz, SPSA, MeZO restored bit by bit, and the sampled proximal operator)

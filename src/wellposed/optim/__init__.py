@@ -46,9 +46,13 @@ from wellposed.optim._fused import fuse as fuse
 from wellposed.optim._gauss_newton import GaussNewton as GaussNewton
 from wellposed.optim._gradient_noise import GradientNoise as GradientNoise
 from wellposed.optim._group_scheduler import GroupScheduler as GroupScheduler
+from wellposed.optim._hj_prox import HJProx as HJProx
+from wellposed.optim._hj_prox import hj_prox as hj_prox
+from wellposed.optim._kiefer_wolfowitz import KieferWolfowitz as KieferWolfowitz
 from wellposed.optim._laplacian_smoothing import LaplacianSmoothing as LaplacianSmoothing
 from wellposed.optim._lookahead import Lookahead as Lookahead
 from wellposed.optim._memory import memory as memory
+from wellposed.optim._mezo import MeZO as MeZO
 from wellposed.optim._newton_cg import NewtonCG as NewtonCG
 from wellposed.optim._proximal_sgd import ProximalSGD as ProximalSGD
 from wellposed.optim._relaxation import Relaxation as Relaxation
@@ -59,6 +63,8 @@ from wellposed.optim._schedules import Milestones as Milestones
 from wellposed.optim._schedules import RobbinsMonro as RobbinsMonro
 from wellposed.optim._schedules import Schedule as Schedule
 from wellposed.optim._schedules import Triangle as Triangle
+from wellposed.optim._shrinking_radius import ShrinkingRadius as ShrinkingRadius
+from wellposed.optim._spsa import SPSA as SPSA
 
 with suppress(ImportError):  # since torch 2.9
     from torch.optim import Muon as Muon

@@ -10,6 +10,7 @@ from torch.optim.optimizer import ParamsT
 from wellposed.errors import require
 from wellposed.optim._anchored import Anchored
 from wellposed.optim._large_sample import LargeSample
+from wellposed.optim._zeroth_order import ZerothOrder
 
 _SGD = {"momentum": 0.9, "weight_decay": 0.0, "nesterov": True}
 
@@ -53,7 +54,8 @@ class Around(Optimizer):
         else:
             inner = base(params, lr=lr)
         require(
-            isinstance(inner, Optimizer) and not isinstance(inner, LBFGS | LargeSample | Anchored),
+            isinstance(inner, Optimizer)
+            and not isinstance(inner, LBFGS | LargeSample | ZerothOrder | Anchored),
             f"{name} got a base that makes a {type(inner).__name__}; it makes an optimizer that "
             f"needs one gradient per step and has no anchor, try torch.optim.AdamW; an optimizer "
             f"with an anchor goes outside, as in EntropySGD(params, base={name})",

@@ -15,6 +15,7 @@ from wellposed.optim._anchored import Anchored
 from wellposed.optim._buckets import POINT, SLOTS, laid_out_as
 from wellposed.optim._large_sample import LargeSample
 from wellposed.optim._rosters import Rosters
+from wellposed.optim._zeroth_order import ZerothOrder
 
 SGD_DEFAULTS = MappingProxyType(
     {
@@ -64,7 +65,8 @@ class TwoLevel(Anchored, ABC):
         )
         inner = base(params, lr=lr)
         require(
-            isinstance(inner, Optimizer) and not isinstance(inner, LBFGS | LargeSample | Anchored),
+            isinstance(inner, Optimizer)
+            and not isinstance(inner, LBFGS | LargeSample | ZerothOrder | Anchored),
             f"base made a {type(inner).__name__}; it makes a torch optimizer that needs one "
             "gradient per step, try torch.optim.AdamW",
         )

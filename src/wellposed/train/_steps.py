@@ -31,7 +31,7 @@ class Step:
         penalty: The share of the regularizer in it, shape ().
         outputs: f(x; w) of the examples the update saw, one tensor per batch.
         targets: y of the same.
-        gradients: Gradients of a batch that it took.
+        gradients: Gradients of a batch that it took; of an optimizer without gradients, values.
         gradient_norm: Euclidean norm of the gradient before it was clipped, shape (); None where
             nothing is clipped.
     """
@@ -77,6 +77,8 @@ def steps(
     """Descend, one update per `accumulate` batches; to stop early, leave the loop.
 
     Every optimizer is handed a closure, so SGD, L-BFGS and the relaxations go down this one path.
+    Where the optimizer says `loss_only = True` (`wellposed.optim.SPSA`), the closure computes no
+    gradient; the objective of a step is then the mean of the values found, near the weights.
 
     Args:
         problem: What is minimized.
@@ -90,11 +92,18 @@ def steps(
 
     Cost: `accumulate` gradients of a batch per update; L-BFGS takes several times that.
 
-    Raises `ArgumentError` if the optimizer wants closures of another kind (`NewtonCG`).
+    Raises `ArgumentError` if the optimizer wants closures of another kind (`NewtonCG`), or
+    if there are no gradients whose norm could be clipped.
     """
     forward = autocast or nullcontext()
     by_hand = getattr(optimizer, "by_hand", "")
     require(not by_hand, f"{type(optimizer).__name__} cannot be run by steps or fit: {by_hand}")
+    loss_only = bool(getattr(optimizer, "loss_only", False))
+    require(
+        clip_norm is None or not loss_only,
+        f"clip_norm={clip_norm} was given for {type(optimizer).__name__}, which computes no "
+        "gradients; leave it out",
+    )
     for index, group in enumerate(_groups(batches, accumulate), start + 1):
         found: list[Any] = []
 
@@ -102,21 +111,27 @@ def steps(
             weights = [w for g in optimizer.param_groups for w in g["params"]]
             for w in weights:
                 w.grad = None
-            objective, penalty, outputs = _backward(problem, group, forward)
+            objective, penalty, outputs = _evaluate(problem, group, forward, backward=not loss_only)
             norm = None if clip_norm is None else clip_grad_norm_(weights, clip_norm)
-            found.append((objective, penalty, outputs, norm))
+            found.append((objective, penalty, () if found else outputs, norm))
             return objective
 
         optimizer.step(closure)  # type: ignore[arg-type]  # torch promises a float
         objective, penalty, outputs, norm = found[0]
+        if loss_only:
+            objective = torch.stack([value for value, *_ in found]).mean()
         targets = tuple(y for _, y in group)
         yield Step(index, objective, penalty, outputs, targets, len(found) * len(group), norm)
 
 
-def _backward(
-    problem: Problem, group: list[Batch], forward: AbstractContextManager[Any]
+def _evaluate(
+    problem: Problem,
+    group: list[Batch],
+    forward: AbstractContextManager[Any],
+    *,
+    backward: bool,
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """Add the gradient of the objective on a group of batches; its value, penalty and outputs."""
+    """The objective on a group of batches, its penalty and outputs; adds its gradient, if asked."""
     found = []
     for inputs, targets in group:
         with forward:
@@ -124,7 +139,8 @@ def _backward(
         objective = terms.objective
         if len(group) > 1:
             objective = objective * (len(targets) / sum(len(y) for _, y in group))
-        objective.backward(_one(objective.dtype, objective.device))
+        if backward:
+            objective.backward(_one(objective.dtype, objective.device))
         found.append((objective.detach(), terms.penalty.detach(), terms.outputs.detach()))
     objectives, penalties, outputs = zip(*found, strict=True)
     if len(found) == 1:
