@@ -20,12 +20,23 @@ def test_charts_of_a_run():
         "error train": curve(0.9, 0.1, 0.01),
         "error validation": curve(0.9, 0.2, 0.05),
         "gradient_norm": curve(1, 2, 1),
+        "optimizer mine": curve(3, 2, 1),
         "optimizer gamma": curve(1, 2, 3),
+        "lambda_min": curve(-2, -1),
         "optimizer kappa": curve(0.1, 0.1),
         "optimizer inner_index": curve(1, 2),
     }
     found = {chart.heading: chart for chart in run_charts(History(curves))}
-    assert list(found) == ["Objective", "Error", "Gradient norm", "gamma"]
+    assert list(found) == [
+        "Objective",
+        "Error",
+        "Gradient norm",
+        "Pull: gamma",
+        "Most negative curvature: lambda_min",
+        "mine",
+    ]
+    assert found["mine"].note.startswith("as the optimizer reports it; from 3.00 to 1.00")
+    assert found["Pull: gamma"].note.startswith("to the anchor, the inverse of t; ")
     assert ">loss</text>" in found["Objective"].narrow
     assert ">validation</text>" in found["Error"].narrow
     note = found["Error"].note.replace("\u00a0", " ")

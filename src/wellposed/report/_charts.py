@@ -54,6 +54,17 @@ _WORDS = {
 }
 
 
+_TOLD = {  # what a relaxation tells about itself, in the order in which it is shown
+    "optimizer kappa": ("Pull of a cycle: kappa", "below 0.1 averaging, above 1 proximal"),
+    "optimizer gamma": ("Pull: gamma", "to the anchor, the inverse of t"),
+    "optimizer pde_time": ("Time of the relaxation: pde_time", "t = 1/gamma"),
+    "optimizer anchor_distance": ("Anchor distance", "from the anchor to the mean of its cycle"),
+    "optimizer cosine": ("Cosine", "of what moves the anchor with the gradient"),
+    "optimizer noise_ratio": ("Noise ratio", "injected noise over the gradient's own step"),
+    "lambda_min": ("Most negative curvature: lambda_min", "of the loss, where it was measured"),
+}
+
+
 def run_charts(history: History) -> list[Chart]:
     """The charts of one run: objective, error, step size, gradient norm, optimizer diagnostics."""
     curves = history.curves
@@ -72,9 +83,9 @@ def run_charts(history: History) -> list[Chart]:
         charts.append(_chart("Error", "fraction of examples wrong", errors, percentage=True))
     charts += [_chart(*_WORDS[n], {"": curves[n]}) for n in ("lr", "gradient_norm") if n in curves]
     charts += [
-        _chart(name.removeprefix("optimizer "), "as the optimizer reports it", {"": curve})
-        for name, curve in curves.items()
-        if _is_diagnostic(name) and len(set(curve.finite)) > 1
+        _chart(*_told(name), {"": curves[name]})
+        for name in [*_TOLD, *(name for name in curves if name not in _TOLD)]
+        if name in curves and _is_diagnostic(name) and len(set(curves[name].finite)) > 1
     ]
     return charts
 
@@ -90,7 +101,12 @@ def constants(history: History) -> list[tuple[str, str]]:
 
 def _is_diagnostic(name: str) -> bool:
     """Whether the optimizer tells this about itself; its position in a cycle does not count."""
-    return name.startswith("optimizer ") and not name.endswith("_index")
+    return name in _TOLD or (name.startswith("optimizer ") and not name.endswith("_index"))
+
+
+def _told(name: str) -> tuple[str, str]:
+    """Heading and note of what an optimizer tells about itself."""
+    return _TOLD.get(name, (name.removeprefix("optimizer "), "as the optimizer reports it"))
 
 
 def race_charts(teams: Sequence[Team]) -> list[Chart]:

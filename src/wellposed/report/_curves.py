@@ -39,7 +39,7 @@ class History:
 
     Args:
         curves: By name: "objective", "error train", "error validation", "lr", "gradient_norm", and
-            "optimizer gamma" for what an optimizer tells about itself.
+            "optimizer gamma" for what an optimizer tells about itself, and "lambda_min".
         step: Last step on record, or None.
         epoch: Last epoch on record, or None.
     """
@@ -138,6 +138,7 @@ def _curve(pairs: list[tuple[float, float]]) -> Curve:
 
 def _values(record: dict[str, Any]) -> Iterable[tuple[str, float]]:
     """The numbers of a record that have a curve, by name."""
+    yield from _numbers([("lambda_min", record.get("lambda_min"))])
     if record.get("event") == "train":
         names = {
             "objective": "objective",

@@ -9,6 +9,7 @@ from wellposed.report._confusion import Confusion, class_name, confusion
 from wellposed.report._documents import Cost, Data, Mistake, Split, flatten
 from wellposed.report._load import Origin, Run
 from wellposed.report._pictures import Album
+from wellposed.report._regime import regime_sentences
 from wellposed.report._sentences import (
     UNKNOWN,
     count,
@@ -71,6 +72,7 @@ class RunView:
         missed: Stated goals that were not met.
         weights: Which weights were evaluated, in words.
         charts: The curves.
+        regime: In which regime a relaxation ran, one sentence each.
         constants: What the optimizer reported and never changed.
         confusion: The confusion matrix, or None.
         confusion_part: Which part of the data it counts.
@@ -92,6 +94,7 @@ class RunView:
     missed: list[str]
     weights: str
     charts: list[Chart]
+    regime: list[str]
     constants: Rows
     confusion: Confusion | None
     confusion_part: str
@@ -127,6 +130,7 @@ def view_run(run: Run, album: Album) -> RunView:
         missed=results.missed_goals[:20] if results else [],
         weights=_WEIGHTS.get(results.weights, results.weights) if results else "",
         charts=run_charts(run.history),
+        regime=regime_sentences(run.history),
         constants=constants(run.history),
         confusion=confusion(results.confusion, classes) if results else None,
         confusion_part=(results.shown if results else "") or main_split(run)[0],
