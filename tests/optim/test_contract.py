@@ -20,17 +20,13 @@ def soft_threshold(tensors, step):
     torch._foreach_sub_(tensors, within)
 
 
-<<<<<<< HEAD
 # Many evaluations per step: no step without a closure. Ours are held to test_large_sample.py.
 CLOSURE_ONLY = {
     name
     for name, value in vars(optim).items()
     if isinstance(value, type) and issubclass(value, (optim.LBFGS, LargeSample))
 }
-=======
-CLOSURE_ONLY = {"LBFGS"}  # many gradients per step
 LOSS_ONLY = {"KieferWolfowitz", "MeZO", "SPSA"}  # no gradients: see test_zeroth_order.py
->>>>>>> b583e90 (Zeroth order: Kiefer-Wolfowitz, SPSA, MeZO restored bit by bit, and the sampled proximal operator)
 SPARSE_ONLY = {"SparseAdam"}
 PUBLIC = {
     name: value

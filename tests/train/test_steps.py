@@ -5,11 +5,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from wellposed.errors import ArgumentError
 from wellposed.losses import CrossEntropy, SquaredError
-<<<<<<< HEAD
-from wellposed.optim import LBFGS, SGD, AdamW, EntropySGD, NewtonCG
-=======
-from wellposed.optim import LBFGS, SGD, SPSA, AdamW, EntropySGD, KieferWolfowitz, MeZO
->>>>>>> b583e90 (Zeroth order: Kiefer-Wolfowitz, SPSA, MeZO restored bit by bit, and the sampled proximal operator)
+from wellposed.optim import LBFGS, SGD, SPSA, AdamW, EntropySGD, KieferWolfowitz, MeZO, NewtonCG
 from wellposed.problem import Problem
 from wellposed.regularizers import L2
 from wellposed.train import steps
@@ -195,12 +191,12 @@ def test_no_step_waits_for_the_device():
     assert waits.count == 0
 
 
-<<<<<<< HEAD
 def test_an_optimizer_with_closures_of_its_own_is_refused_before_the_first_step():
     model = line()
     with pytest.raises(ArgumentError, match="NewtonCG cannot be run by steps or fit: its closure"):
         descend(model, NewtonCG(model.parameters()), batches(1))
-=======
+
+
 LOSS_ONLY = {
     "kieferwolfowitz": lambda w: KieferWolfowitz(w, lr=0.1),
     "spsa": lambda w: SPSA(w, lr=0.01, directions=2),
@@ -242,4 +238,3 @@ def test_a_gradient_that_is_not_computed_cannot_be_clipped():
     model = line()
     with pytest.raises(ArgumentError, match=r"clip_norm=1.0.*SPSA, which computes no gradients"):
         descend(model, SPSA(model.parameters()), batches(1), clip_norm=1.0)
->>>>>>> b583e90 (Zeroth order: Kiefer-Wolfowitz, SPSA, MeZO restored bit by bit, and the sampled proximal operator)
