@@ -51,6 +51,12 @@ OURS = {
     "EntropySGD, AdamW": partial(optim.EntropySGD, inner_steps=5, base=torch.optim.AdamW),
     "EntropySGD, paper": partial(optim.EntropySGD, preset="paper-mnist"),
     "Lookahead": partial(optim.Lookahead, inner_steps=5),
+    "Parle": partial(optim.Parle, inner_steps=5),
+    "Parle, paper": partial(optim.Parle, preset="paper-cifar", inner_steps=5),
+    "ElasticSGD": partial(optim.ElasticSGD, inner_steps=5),
+    "ElasticSGD, every step": partial(optim.ElasticSGD, inner_steps=1),
+    "DiLoCo": partial(optim.DiLoCo, inner_steps=5, base=torch.optim.AdamW),
+    "SlowMo": partial(optim.SlowMo, inner_steps=5),
     "LaplacianSmoothing": partial(optim.LaplacianSmoothing),
     "LaplacianSmoothing, AdamW": partial(
         optim.LaplacianSmoothing, lr=0.01, order=2, base=torch.optim.AdamW

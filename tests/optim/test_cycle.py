@@ -16,6 +16,7 @@ def group(**values):
         "lr": 0.5, "gamma": 2.0, "gamma_growth": 0.0, "gamma_max": None, "outer_index": 0,
         "inner_index": 0, "temperature": 0.0, "momentum": 0.0, "integrator": "semi-implicit",
         "mean": None, "outer_lr": 1.0, "outer_momentum": 0.0, "noise_seed": 0,
+        "outer_nesterov": True, "last_lr": None,
     }  # fmt: skip
     return {**plain, **values}
 
@@ -66,7 +67,7 @@ def test_relax_without_anything_to_do_does_nothing():
 ], ids=str)  # fmt: skip
 def test_the_outer_step(eta, momentum, expected):
     b = bucket([2.0], [4.0], velocity=[0.0] if momentum == 0 else [4 / 3])
-    cycle.end(b, group(outer_lr=eta, outer_momentum=momentum))
+    cycle.depart(b, group(outer_lr=eta, outer_momentum=momentum))
     if momentum:  # v = 0.5 * 4/3 + 2 = 8/3; x - 0.5 (2 + 0.5 * 8/3) = 4 - 5/3
         expected = 4 - 5 / 3
         assert b.velocities[0].item() == pytest.approx(8 / 3)
@@ -80,7 +81,8 @@ def test_the_outer_step_goes_to_the_mean_exactly():
     generator = torch.Generator().manual_seed(0)
     y, x, mean = (torch.randn(1000, generator=generator) for _ in range(3))
     b = bucket(y.tolist(), x.tolist(), mean=mean.tolist())
-    cycle.end(b, group(mean=0.25))
+    cycle.land(b, group(mean=0.25))
+    cycle.depart(b, group(mean=0.25))
     assert torch.equal(b.params[0], mean)
     assert not torch.equal(x - (x - mean), mean)
 

@@ -40,7 +40,10 @@ from wellposed.optim._anchored import Anchored as Anchored
 from wellposed.optim._batch_norm import anchor_statistics as anchor_statistics
 from wellposed.optim._batch_norm import recompute_batch_norm as recompute_batch_norm
 from wellposed.optim._citations import CITATIONS as CITATIONS
+from wellposed.optim._consensus import average_buffers as average_buffers
+from wellposed.optim._diloco import DiLoCo as DiLoCo
 from wellposed.optim._effort import Effort as Effort
+from wellposed.optim._elastic_sgd import ElasticSGD as ElasticSGD
 from wellposed.optim._entropy_sgd import EntropySGD as EntropySGD
 from wellposed.optim._fused import fuse as fuse
 from wellposed.optim._gauss_newton import GaussNewton as GaussNewton
@@ -54,8 +57,10 @@ from wellposed.optim._lookahead import Lookahead as Lookahead
 from wellposed.optim._memory import memory as memory
 from wellposed.optim._mezo import MeZO as MeZO
 from wellposed.optim._newton_cg import NewtonCG as NewtonCG
+from wellposed.optim._parle import Parle as Parle
 from wellposed.optim._proximal_sgd import ProximalSGD as ProximalSGD
 from wellposed.optim._relaxation import Relaxation as Relaxation
+from wellposed.optim._replicas import Replicas as Replicas
 from wellposed.optim._schedules import Constant as Constant
 from wellposed.optim._schedules import Cosine as Cosine
 from wellposed.optim._schedules import Linear as Linear
@@ -64,6 +69,7 @@ from wellposed.optim._schedules import RobbinsMonro as RobbinsMonro
 from wellposed.optim._schedules import Schedule as Schedule
 from wellposed.optim._schedules import Triangle as Triangle
 from wellposed.optim._shrinking_radius import ShrinkingRadius as ShrinkingRadius
+from wellposed.optim._slowmo import SlowMo as SlowMo
 from wellposed.optim._spsa import SPSA as SPSA
 
 with suppress(ImportError):  # since torch 2.9

@@ -78,14 +78,33 @@ def complete(slots: dict[str, Any], p: Tensor, *, mean: bool, outer_momentum: bo
         slots[POINT] = p.detach().clone()
 
 
-def kind_of(p: Tensor) -> tuple[torch.device, torch.dtype, type]:
+def local(tensors: list[Tensor]) -> list[Tensor]:
+    """What this process holds of each tensor: itself, or a shard of it, in the same memory."""
+    return [t.to_local() if hasattr(t, "to_local") else t for t in tensors]
+
+
+def shard_of(p: Any) -> tuple[int, ...]:
+    """The number of this process among those that hold different parts of the parameter.
+
+    Empty for a plain tensor and for the first part.
+    """
+    if (mesh := getattr(p, "device_mesh", None)) is None:
+        return ()
+    number = 0
+    for dim, place in enumerate(p.placements):
+        if place.is_shard():
+            number = number * mesh.size(dim) + mesh.get_local_rank(dim)
+    return (number,) if number else ()
+
+
+def kind_of(p: Tensor) -> tuple[Any, ...]:
     """What tensors must have in common to be worked on as one list."""
-    return p.device, p.dtype, type(p)
+    return p.device, p.dtype, type(p), getattr(p, "device_mesh", None), getattr(p, "placements", 0)
 
 
 def by_kind(params: list[Tensor]) -> list[list[int]]:
     """Positions of the parameters, one list per kind."""
-    kinds: dict[tuple[torch.device, torch.dtype, type], list[int]] = {}
+    kinds: dict[tuple[Any, ...], list[int]] = {}
     for i, p in enumerate(params):
         kinds.setdefault(kind_of(p), []).append(i)
     return list(kinds.values())

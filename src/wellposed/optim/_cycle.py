@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from wellposed.errors import require
-from wellposed.optim._buckets import Bucket, blend_, by_kind, kind_of
+from wellposed.optim._buckets import Bucket, blend_, by_kind, kind_of, local, shard_of
 from wellposed.optim._noise import CounterNoise
 
 
@@ -28,21 +28,35 @@ def begin(bucket: Bucket) -> None:
         mu.copy_(x)
 
 
-def noise_for(bucket: Bucket, group: dict[str, Any], index: int) -> list[Tensor] | None:
+def noise_for(
+    bucket: Bucket, group: dict[str, Any], index: int, replica: int = 0
+) -> list[Tensor] | None:
     """The noise of this step, or None; a function of seed, counters and place in the group.
 
+    Copies of a shard get the same noise, different shards different noise: with parameters that
+    are sharded, it depends on into how many pieces.
+
     Args:
-        bucket: Which parameters. Plain tensors; shards of tensors are refused.
+        bucket: Which parameters. Plain tensors, or shards of them.
         group: Their group.
-        index: The group's number.
+        index: The group's number, within its replica.
+        replica: The number of the replica.
+
+    Returns:
+        One tensor per parameter, for what this process holds of it.
     """
     if (std := noise_std(group)) == 0:
         return None
-    return draw(bucket, group, index, std, group["inner_index"])
+    return draw(bucket, group, index, std, group["inner_index"], replica)
 
 
 def draw(
-    bucket: Bucket, group: dict[str, Any], index: int, std: float, number: int
+    bucket: Bucket,
+    group: dict[str, Any],
+    index: int,
+    std: float,
+    number: int,
+    replica: int = 0,
 ) -> list[Tensor]:
     """Normal numbers for a bucket, a function of seed, outer index, `number` and place."""
     p = bucket.params[0]
@@ -50,17 +64,17 @@ def draw(
     kind = next(i for i, ks in enumerate(kinds) if kind_of(group["params"][ks[0]]) == kind_of(p))
     if bucket.noise is None:
         require(
-            type(p) in {Tensor, Parameter},
+            type(p) in {Tensor, Parameter} or hasattr(p, "to_local"),
             f"noise of standard deviation {std:g} was asked for parameters that are "
-            f"{type(p).__name__}s; noise is for plain tensors, try temperature=0",
+            f"{type(p).__name__}s; noise is for plain tensors and DTensors, try temperature=0",
         )
-        like = [group["params"][k] for k in kinds[kind]]
-        place = {id(q): i for i, q in enumerate(like)}
+        like = local([group["params"][k] for k in kinds[kind]])
+        place = {id(group["params"][k]): i for i, k in enumerate(kinds[kind])}
         places = [place[id(q)] for q in bucket.params]
         bucket.noise = CounterNoise(like, bucket.anchors[0].dtype), places
     noise, places = bucket.noise
-    counters = group["noise_seed"], group["outer_index"], number, index, kind
-    views = noise.draw(std, *counters)
+    counters = group["noise_seed"] + replica, group["outer_index"], number, index, kind
+    views = noise.draw(std, *counters, *shard_of(p))
     return [views[i] for i in places]
 
 
@@ -72,7 +86,7 @@ def relax(bucket: Bucket, group: dict[str, Any], noise: list[Tensor] | None) -> 
         return
     y = bucket.working()
     if noise is not None:
-        torch._foreach_add_(y, noise)
+        torch._foreach_add_(local(y), noise)
     if pull != 0:
         blend_(bucket, y, bucket.anchors, pull)
     if noise is not None or pull != 0:
@@ -82,31 +96,46 @@ def relax(bucket: Bucket, group: dict[str, Any], noise: list[Tensor] | None) -> 
         blend_(bucket, bucket.means, y, weight)
 
 
-def end(bucket: Bucket, group: dict[str, Any]) -> None:
-    r"""Outer step: replace y by $x - \eta(x - \mu)$, or its Nesterov form, without temporaries.
+def land(bucket: Bucket, group: dict[str, Any]) -> None:
+    r"""Bring the inner point to $\mu$: into the parameters, or their mean slot in float32."""
+    if bucket.low:  # from now on the slot is the new anchor
+        if group["mean"] is None:
+            for mu, p in zip(bucket.means, bucket.params, strict=True):
+                mu.copy_(p)
+    elif group["mean"] is not None:
+        torch._foreach_lerp_(bucket.params, bucket.means, 1.0)
+
+
+def depart(bucket: Bucket, group: dict[str, Any]) -> None:
+    r"""Outer step: replace $\mu$ by $x - \eta(x - \mu)$, or a form with momentum.
 
     The anchor slot keeps the old x until the next cycle begins, so that the step can be measured.
     Where x + (y - x) would not be y, an interpolation with weight 0 or 1 is exact.
     """
     eta, momentum = group["outer_lr"], group["outer_momentum"]
-    y = bucket.params
-    if bucket.low:
-        y = bucket.means  # in float32; from now on it is the new anchor
-        if group["mean"] is None:
-            for mu, p in zip(y, bucket.params, strict=True):
-                mu.copy_(p)
-    elif group["mean"] is not None:
-        torch._foreach_lerp_(y, bucket.means, 1.0)
+    y = bucket.means if bucket.low else bucket.params
     if momentum != 0:
         torch._foreach_sub_(y, bucket.anchors)
-        torch._foreach_mul_(bucket.velocities, momentum)
+        torch._foreach_mul_(bucket.velocities, momentum * velocity_scale(group))
         torch._foreach_sub_(bucket.velocities, y)
-        torch._foreach_mul_(y, eta)
-        torch._foreach_add_(y, bucket.velocities, alpha=-eta * momentum)
-        torch._foreach_add_(y, bucket.anchors)
+        if group["outer_nesterov"]:
+            torch._foreach_mul_(y, eta)
+            torch._foreach_add_(y, bucket.velocities, alpha=-eta * momentum)
+            torch._foreach_add_(y, bucket.anchors)
+        else:
+            torch._foreach_lerp_(y, bucket.anchors, 1.0)
+            torch._foreach_add_(y, bucket.velocities, alpha=-eta)
     elif eta != 1:
         blend_(bucket, y, bucket.anchors, 1 - eta)
     bucket.write(y)
+
+
+def turn(group: dict[str, Any]) -> None:
+    """Count a completed cycle."""
+    if not group["outer_nesterov"]:
+        group["last_lr"] = float(group["lr"])
+    group["inner_index"] = 0
+    group["outer_index"] += 1
 
 
 def exchange(bucket: Bucket, *, to_anchor: bool) -> None:
@@ -128,11 +157,33 @@ def exchange(bucket: Bucket, *, to_anchor: bool) -> None:
             p.copy_(point)
 
 
+def velocity_scale(group: dict[str, Any]) -> float:
+    """What the change of lr since the last outer step makes of heavy-ball momentum, else 1.
+
+    It is kept in units of lr times a gradient, so that the lr of the present acts on the past.
+    """
+    if group["outer_nesterov"]:
+        return 1.0
+    if (last := group["last_lr"]) is None:
+        return 1.0
+    return float(group["lr"]) / last if last > 0 else 0.0
+
+
 def gamma_of(group: dict[str, Any]) -> float:
     r"""$\gamma_0 (1 + \text{growth})^k$ in outer step k, at most `gamma_max`."""
-    growth = exp(min(group["outer_index"] * log1p(group["gamma_growth"]), 500.0))
-    gamma = float(group["gamma"]) * growth
-    return gamma if group["gamma_max"] is None else min(gamma, group["gamma_max"])
+    return grown(group, "gamma")
+
+
+def rho_of(group: dict[str, Any]) -> float:
+    r"""$\rho_0 (1 + \text{growth})^k$ in outer step k, at most `rho_max`."""
+    return grown(group, "rho")
+
+
+def grown(group: dict[str, Any], key: str) -> float:
+    """A coefficient after its growth per outer step, up to its limit."""
+    growth = exp(min(group["outer_index"] * log1p(group[f"{key}_growth"]), 500.0))
+    value, limit = float(group[key]) * growth, group[f"{key}_max"]
+    return value if limit is None else min(value, limit)
 
 
 def pull_of(group: dict[str, Any]) -> float:

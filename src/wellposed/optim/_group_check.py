@@ -1,5 +1,6 @@
 """What the values of a relaxation's parameter group must be."""
 
+from math import inf
 from typing import Any
 
 from wellposed.errors import require
@@ -8,6 +9,8 @@ _AT_LEAST_0 = {
     "lr": "the inner step size, try 0.05",
     "gamma": "the strength of the pull to the anchor, try 1e-4",
     "gamma_growth": "the growth of gamma per outer step, try 1e-3",
+    "rho": "the strength of the pull to the mean of the replicas, try 0.5",
+    "rho_growth": "the growth of rho per outer step, try 0",
     "temperature": "that of the injected noise, try 0",
     "momentum": "that of the inner steps, try 0.9",
     "weight_decay": "that of the inner steps, try 5e-4",
@@ -23,15 +26,16 @@ def check_group(group: dict[str, Any]) -> None:
             require(value >= 0, f"{key}={value:g} was given; it is at least 0: {meaning}")
     _check_cycle(group)
     _check_outer(group)
-    ceiling = group["gamma_max"]
-    require(
-        ceiling is None or ceiling > 0,
-        f"gamma_max={ceiling} was given; it is positive, or None for no limit",
-    )
+    _check_coupling(group)
+    for key in ("gamma_max", "rho_max"):
+        require(
+            group[key] is None or group[key] > 0,
+            f"{key}={group[key]} was given; it is positive, or None for no limit",
+        )
     require(
         group["integrator"] in {"semi-implicit", "explicit"},
         f"integrator={group['integrator']!r} was given; it is 'semi-implicit', stable for every "
-        "gamma, or 'explicit'",
+        "gamma and rho, or 'explicit'",
     )
     require(
         not (group.get("nesterov") and group.get("dampening")),
@@ -56,6 +60,21 @@ def _check_cycle(group: dict[str, Any]) -> None:
         mean is None or mean == "uniform" or (numeric and 0 < mean <= 1),
         f"mean={mean!r} was given; it is the weight of the newest point, above 0 and at most 1, or "
         "'uniform', or None for the last point, try 0.25",
+    )
+
+
+def _check_coupling(group: dict[str, Any]) -> None:
+    """The replica, and its pull to the others."""
+    replica = group["replica"]
+    require(
+        isinstance(replica, int) and not isinstance(replica, bool) and replica >= 0,
+        f"replica={replica!r} was given; it is a whole number, the same for all groups of one "
+        "replica, try 0, 1, ...",
+    )
+    require(
+        float(group["rho"]) < inf or group["integrator"] != "explicit",
+        "rho=inf was given with integrator='explicit', which would diverge; try "
+        "integrator='semi-implicit', in which rho=inf is the mean itself",
     )
 
 

@@ -1,6 +1,7 @@
 """One two-level iteration that is Entropy-SGD, Lookahead, SlowMo and their kin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -11,10 +12,14 @@ from torch.optim.optimizer import ParamsT
 from wellposed.errors import require
 from wellposed.optim._base import evaluate
 from wellposed.optim._buckets import BUFFER, Bucket
-from wellposed.optim._cycle import begin, end, exchange, noise_for, relax
+from wellposed.optim._consensus import consensus, spread
+from wellposed.optim._coupling import Coupling
+from wellposed.optim._cycle import begin, depart, exchange, land, noise_for, relax, turn
 from wellposed.optim._group_check import check_group
 from wellposed.optim._inner import pulled, sgd_step
 from wellposed.optim._regime import regime, strength
+from wellposed.optim._replicas import Replicas
+from wellposed.optim._scaled import skips
 from wellposed.optim._two_level import TwoLevel, set_gradients
 
 
@@ -40,7 +45,8 @@ class Relaxation(TwoLevel):
 
     Args:
         params: Parameters or parameter groups. Any argument below but `base` and `inner_steps`
-            may differ between groups and be scheduled (`GroupScheduler`).
+            may differ between groups and be scheduled (`GroupScheduler`). Groups with a key
+            `replica`, a number, belong to that copy of one model; copies are drawn to their mean.
         base: The inner optimizer: (params, lr=...) -> Optimizer, such as `torch.optim.AdamW` or a
             `functools.partial` of it; None for SGD with the seven arguments after `lr`.
         lr: Inner step size h >= 0, the number that schedulers of torch act on.
@@ -63,8 +69,14 @@ class Relaxation(TwoLevel):
         noise_seed: With the counters it determines all noise.
         mean: Weight a of the newest point in (0, 1], "uniform" for 1/i, or None for the last point.
         outer_lr: $\eta > 0$, dimensionless: 1 goes all the way to the mean.
-        outer_momentum: Nesterov momentum of the outer step, in [0, 1).
+        outer_momentum: Momentum of the outer step, in [0, 1).
+        outer_nesterov: Whether in Nesterov's form; else as SlowMo's, in units of lr.
         reset_momentum: Whether each cycle starts at rest; for the built-in SGD only.
+        rho: Pull $\rho \ge 0$ of $\mu_L$ to its mean over replicas, by the fraction
+            $\rho / (1 + \rho)$ at the end of each cycle; inf for the mean itself.
+        rho_growth: $\rho$ is multiplied by 1 + this at each outer step.
+        rho_max: Limit to that growth, or None.
+        coupling: `Replicas` in other processes, or None.
 
     Raises:
         ArgumentError: If a value is out of range, or an argument belongs to another base.
@@ -108,7 +120,12 @@ class Relaxation(TwoLevel):
         mean: float | str | None = None,
         outer_lr: float = 1.0,
         outer_momentum: float = 0.0,
+        outer_nesterov: bool = True,
         reset_momentum: bool = False,
+        rho: float = 0.0,
+        rho_growth: float = 0.0,
+        rho_max: float | None = None,
+        coupling: Replicas | None = None,
     ) -> None:
         sgd = {
             "momentum": momentum,
@@ -131,12 +148,19 @@ class Relaxation(TwoLevel):
             "mean": mean,
             "outer_lr": outer_lr,
             "outer_momentum": outer_momentum,
+            "outer_nesterov": outer_nesterov,
             "reset_momentum": reset_momentum,
+            "rho": rho,
+            "rho_growth": rho_growth,
+            "rho_max": rho_max,
+            "replica": 0,
+            "last_lr": None,
         }
         require(
             base is None or not reset_momentum,
             "reset_momentum=True was given; it is for base=None only",
         )
+        self._coupling = Coupling(coupling)
         super().__init__(params, base, lr=lr, sgd=sgd, own=own)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -153,20 +177,31 @@ class Relaxation(TwoLevel):
         first = self.param_groups[0]
         loss = evaluate(closure)
         with torch.no_grad():
+            places = self._coupling.places(self.param_groups)
             if first["inner_index"] == 0:
                 self._begin_cycle()
-            stepped = [
-                self._rosters.stepped(i, group, self.state)
-                for i, group in enumerate(self.param_groups)
-            ]
-            self._inner_step(stepped)
-            for i, (group, buckets) in enumerate(zip(self.param_groups, stepped, strict=True)):
-                for bucket in buckets:
-                    relax(bucket, group, noise_for(bucket, group, i))
+            if not skips(self):
+                self._descend(places)
+            for group in self.param_groups:
                 group["inner_index"] += 1
             if first["inner_index"] >= first["inner_steps"]:
                 self._end_cycle()
         return loss
+
+    def _descend(self, places: list[tuple[int, int]]) -> None:
+        """An inner step and what follows it, for the parameters that have a gradient."""
+        stepped = [
+            self._rosters.stepped(i, group, self.state) for i, group in enumerate(self.param_groups)
+        ]
+        self._inner_step(stepped)
+        for place, group, buckets in zip(places, self.param_groups, stepped, strict=True):
+            for bucket in buckets:
+                relax(bucket, group, noise_for(bucket, group, *place))
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether a gradient scaler calls each step, so that replicas count alike."""
+        return self._coupling.processes is not None
 
     @torch.no_grad()
     def finish_cycle(self) -> None:
@@ -180,6 +215,21 @@ class Relaxation(TwoLevel):
             self._end_cycle()
             if with_anchor:
                 self.eval()
+
+    @contextmanager
+    def at_consensus(self) -> Iterator[None]:
+        r"""Within the context every replica's model holds $\bar x$, the mean of the anchors.
+
+        Afterwards it holds what it held before, bit for bit. All processes of `Replicas` enter,
+        in step, whoever of them evaluates.
+        """
+        with self.at_anchor(), consensus(self.param_groups, self._coupling):
+            yield
+
+    def disagreement(self) -> float:
+        r"""$\sqrt{\sum_a \|x_a - \bar x\|^2 / n}$; all processes of `Replicas` call it, in step."""
+        with self.at_anchor():
+            return spread(self.param_groups, self._coupling)
 
     def diagnostics(self) -> dict[str, float]:
         r"""In which regime the iteration runs; deterministic, a few passes over the weights.
@@ -205,6 +255,9 @@ class Relaxation(TwoLevel):
         kappa = None if "gamma" in param_group else self.defaults["kappa"]
         param_group.setdefault("kappa", kappa)
         super().add_param_group(param_group)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_coupling": self._coupling}
 
     def _check_group(self, group: dict[str, Any]) -> None:
         kappa, m = group.pop("kappa"), group.get("momentum", 0.0)
@@ -246,12 +299,18 @@ class Relaxation(TwoLevel):
         self._rosters.settle(self.state)
 
     def _end_cycle(self) -> None:
-        """The outer step, for all parameters that have an anchor."""
-        for i, group in enumerate(self.param_groups):
-            for bucket in self._rosters.whole(i, group, self.state):
-                end(bucket, group)
-            group["inner_index"] = 0
-            group["outer_index"] += 1
+        """Coupling and outer step, for all parameters that have an anchor."""
+        whole = [
+            self._rosters.whole(i, group, self.state) for i, group in enumerate(self.param_groups)
+        ]
+        for group, buckets in zip(self.param_groups, whole, strict=True):
+            for bucket in buckets:
+                land(bucket, group)
+        self._coupling.couple(self.param_groups, self.state)
+        for group, buckets in zip(self.param_groups, whole, strict=True):
+            for bucket in buckets:
+                depart(bucket, group)
+            turn(group)
 
     def _exchange(self, *, to_anchor: bool) -> None:
         """Swap the inner point and the anchor; between cycles they are the same."""

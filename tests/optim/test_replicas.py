@@ -1,0 +1,11 @@
+"""Replicas in several processes."""
+
+import pytest
+
+from wellposed.errors import ArgumentError
+from wellposed.optim import Replicas
+
+
+def test_without_a_process_group_there_are_none():
+    with pytest.raises(ArgumentError, match=r"without a process group.*init_process_group"):
+        Replicas()
