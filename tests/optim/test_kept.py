@@ -60,3 +60,10 @@ def test_leaves_that_require_gradients_can_be_moved():
     Kept([weight]).move(torch.ones(2), -1.0)
     assert weight.tolist() == [0, 0]
     assert weight.is_leaf
+
+
+def test_the_norm_is_that_of_the_weights_as_they_were():
+    weights, beside = tensors()
+    kept = Kept([weights], [beside])
+    kept.move(torch.ones(6), 100.0)
+    torch.testing.assert_close(kept.norm(), float(tensors()[0].norm()))

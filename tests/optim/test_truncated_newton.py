@@ -151,3 +151,10 @@ def test_trial_losses_that_are_not_finite_are_stepped_back_from(bad):
     optimizer = Scaled([w], 2.0)
     optimizer.step(lambda: w.square().sum() * (bad if w.item() < 0.7 else 1.0))
     assert w.item() == 1.0
+
+
+def test_a_step_below_the_last_digit_of_the_weights_is_not_tried():
+    w = weight(1.0)
+    optimizer = Scaled([w], 1e15)
+    optimizer.step(lambda: w.square().sum() - 1.0)
+    assert (w.item(), optimizer.outcome, optimizer.effort.losses) == (1.0, "rounding", 0)

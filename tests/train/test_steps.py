@@ -5,7 +5,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from wellposed.errors import ArgumentError
 from wellposed.losses import CrossEntropy, SquaredError
-from wellposed.optim import LBFGS, SGD, SPSA, AdamW, EntropySGD, KieferWolfowitz, MeZO, NewtonCG
+from wellposed.optim import (
+    LBFGS,
+    SGD,
+    SPSA,
+    AdamW,
+    ArmijoLBFGS,
+    EntropySGD,
+    KieferWolfowitz,
+    MeZO,
+    NewtonCG,
+)
 from wellposed.problem import Problem
 from wellposed.regularizers import L2
 from wellposed.train import steps
@@ -14,6 +24,7 @@ OPTIMIZERS = {
     "sgd": lambda w: SGD(w, lr=0.1, momentum=0.9),
     "adamw": lambda w: AdamW(w, lr=0.01),
     "lbfgs": lambda w: LBFGS(w, lr=0.1, max_iter=4),
+    "armijolbfgs": lambda w: ArmijoLBFGS(w, iterations=2),
     "entropysgd": lambda w: EntropySGD(w, lr=0.1, inner_steps=3, temperature=1e-6),
 }
 

@@ -37,6 +37,7 @@ from torch.optim.swa_utils import SWALR as SWALR
 from torch.optim.swa_utils import AveragedModel as AveragedModel
 
 from wellposed.optim._anchored import Anchored as Anchored
+from wellposed.optim._armijo_lbfgs import ArmijoLBFGS as ArmijoLBFGS
 from wellposed.optim._batch_norm import anchor_statistics as anchor_statistics
 from wellposed.optim._batch_norm import recompute_batch_norm as recompute_batch_norm
 from wellposed.optim._citations import CITATIONS as CITATIONS

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from wellposed.linalg import unflatten
 
@@ -32,6 +33,10 @@ class Kept:
     def restore(self) -> None:
         """Put everything back, bit by bit."""
         torch._foreach_copy_([*self.weights, *self.others], self._copies)
+
+    def norm(self) -> float:
+        """Euclidean norm of the weights as they were."""
+        return float(get_total_norm(self._copies[: len(self.weights)]))
 
     @contextmanager
     def or_restored(self) -> Iterator[None]:

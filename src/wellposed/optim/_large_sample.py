@@ -11,6 +11,7 @@ from torch.optim.optimizer import ParamsT
 
 from wellposed.errors import require
 from wellposed.optim._effort import KEYS, Effort
+from wellposed.optim._kept import Kept
 
 _ROUNDING = 10.0  # units in the last place by which a mean over a sample is uncertain
 
@@ -101,44 +102,51 @@ class LargeSample(Optimizer):
         )
         return norm
 
-    def _is_at_rest(self, loss: float, slope: float, first: float, eps: float) -> bool:
+    def _is_at_rest(
+        self, loss: Tensor, slope: float, direction: Tensor, first: float, kept: Kept
+    ) -> bool:
         """Record that there is nothing to search for: no slope, no step, or none that would show.
 
         Args:
             loss: At the weights.
             slope: Derivative of the loss along the direction, at most 0.
+            direction: Shape (n,).
             first: Step length that would be tried first.
-            eps: Relative rounding error of the loss's type.
+            kept: The weights.
         """
+        change, step = abs(first * slope), first * float(direction.norm())
         if slope == 0:
             self.param_groups[0]["outcome"] = "stationary"
         elif first == 0:
             self.param_groups[0]["outcome"] = "lr=0"
-        elif abs(first * slope) <= eps * abs(loss):
+        elif (
+            change <= rounding_of(loss) * abs(float(loss))
+            or step <= _ROUNDING * rounding_of(direction) * kept.norm()
+        ):
             self.param_groups[0]["outcome"] = "rounding"
         else:
             return False
         return True
 
-    def _no_decrease(self, loss: float, slope: float, again: float, eps: float) -> None:
+    def _no_decrease(self, loss: Tensor, slope: float, again: float) -> None:
         """Record that a line search found nothing, and say so unless rounding explains it.
 
         Args:
             loss: At the weights, before the search.
             slope: Derivative of the loss along the longest step that was tried.
             again: The loss at the same weights, evaluated again.
-            eps: Relative rounding error of the loss's type.
         """
         group, name = self.param_groups[0], type(self).__name__
-        if again == loss and abs(slope) <= _ROUNDING * eps * abs(loss):
+        before = float(loss)
+        if again == before and abs(slope) <= _ROUNDING * rounding_of(loss) * abs(before):
             group["outcome"] = "rounding"
             return
         group["outcome"] = "no decrease"
         why = "the loss may have a kink here, or the gradient may not be its derivative"
-        if again != loss:
+        if again != before:
             why = (
-                f"the closure gives {again:.9g} at the weights where it gave {loss:.9g}, so it is "
-                "not a function of the weights: take dropout and augmentation out, or fix the seed"
+                f"the closure gives {again:.9g} at the weights where it gave {before:.9g}, so it "
+                "is no function of the weights: take dropout and augmentation out, or fix the seed"
             )
         warnings.warn(
             f"{name} found no decrease along its direction (slope {slope:.3g}) and left the "
@@ -148,6 +156,6 @@ class LargeSample(Optimizer):
         )
 
 
-def rounding_of(loss: Tensor) -> float:
-    """Relative rounding error of a loss; of float32 if it is not of a floating type."""
-    return torch.finfo(loss.dtype if loss.is_floating_point() else torch.float32).eps
+def rounding_of(value: Tensor) -> float:
+    """Relative rounding error of a number of this type."""
+    return torch.finfo(value.dtype).eps

@@ -14,7 +14,7 @@ from wellposed.linalg import Operator, Solution, steihaug
 from wellposed.optim._answers import ask
 from wellposed.optim._armijo import armijo
 from wellposed.optim._kept import Kept
-from wellposed.optim._large_sample import LargeSample, rounding_of
+from wellposed.optim._large_sample import LargeSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,8 @@ class TruncatedNewton(LargeSample):
         """Take `iterations` steps on the sample of the closure; the loss where they started.
 
         Raises `ArgumentError` if the closure is not of the right form, or the loss or its gradient
-        is not finite; the weights are then as before.
+        is not finite; the weights are then as before. Another error in the closure leaves those of
+        the last accepted iteration.
         """
         first = None
         for _ in range(self.param_groups[0]["iterations"]):
@@ -115,7 +116,7 @@ class TruncatedNewton(LargeSample):
             if slope >= 0:  # 0, or by rounding
                 direction, slope = -gradient, -float(gradient @ gradient)
             first = min(group["alpha"], group["lr"])
-            if self._is_at_rest(float(loss), slope, first, rounding_of(loss)):
+            if self._is_at_rest(loss, slope, direction, first, kept):
                 kept.restore()
                 return loss
 
@@ -131,7 +132,7 @@ class TruncatedNewton(LargeSample):
             again = self._value(closure)
             kept.restore()
         group["alpha"] = group["lr"]
-        self._no_decrease(float(loss), first * slope, again, rounding_of(loss))
+        self._no_decrease(loss, first * slope, again)
         return loss
 
     def _direction(
