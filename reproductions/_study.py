@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from wellposed.stats import mean_interval
 from wellposed.train import evaluate, steps
 
 HERE = Path(__file__).parent
+RATES, ADAPTIVE_RATES = (0.03, 0.1, 0.3), (1e-3, 3e-3, 1e-2)
 torch.set_num_threads(1)
 
 
@@ -85,14 +86,27 @@ def run(recipe, data, *, test=True):
     row |= _regime(made.optimizer)
     if hasattr(made.optimizer, "finish_cycle"):
         made.optimizer.finish_cycle()
-        seen = islice(batches.epoch(0), 40)
-        recompute_batch_norm(made.problem.model, (inputs.float() for inputs, _ in seen))
+        recompute(made.problem.model, batches)
     model = made.problem.model if average is None else average.module
     for part in ("validation", "test") if test else ("validation",):
         if data.parts.get(part) is not None:
             found = evaluate(model, data.parts[part], made.problem.loss)
             row |= {f"{part}_error": found.error, f"{part}_loss": round(found.loss, 5)}
     return row
+
+
+def recompute(model, batches):
+    """Batch-norm statistics of some training batches, at the weights the model holds."""
+    recompute_batch_norm(model, (x.float() for x, _ in islice(batches.epoch(0), 40)))
+
+
+@contextmanager
+def at_kept_weights(optimizer):
+    """The weights one keeps, in the model: the replicas' mean, an anchor, or what is there."""
+    if hasattr(optimizer, "finish_cycle"):
+        optimizer.finish_cycle()
+    with optimizer.at_consensus() if hasattr(optimizer, "at_consensus") else nullcontext():
+        yield
 
 
 def _descend(made, batches, dtype, average):

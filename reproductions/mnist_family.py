@@ -11,6 +11,8 @@ import argparse
 import math
 
 from _study import (
+    ADAPTIVE_RATES,
+    RATES,
     Datasets,
     Log,
     error_of,
@@ -26,7 +28,6 @@ from _study import (
 HELD_OUT = 1 / 6
 TUNING_SEED = 100
 ADAPTIVE = {"AdamW", "DiLoCo"}
-RATES, ADAPTIVE_RATES = (0.03, 0.1, 0.3), (1e-3, 3e-3, 1e-2)
 NETS = {"lenet": "LeNet (20-50-500)", "fc": "mnistfc (784-1024-1024-10)"}
 # Test error in per cent @ effective epochs (passes), as the authors give it: arXiv:1611.01838 for
 # the paper preset, the log of arXiv:1704.04932 for the others.
