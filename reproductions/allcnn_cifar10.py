@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python reproductions/allcnn_cifar10.py [--data-dir DIR] [--full]
 
-Scaled down by default: a sixth of the width, 200 gradients, published step sizes untuned, which shows
-that everything runs and not who is better. With --full, on a GPU: the width and the 200 passes of
-the papers, three seeds. Appends to allcnn-cifar10.jsonl and writes allcnn-cifar10.md.
+Scaled down by default: a sixth of the width, 200 gradients, published step sizes untuned, which
+shows that everything runs and not who is better. With --full, on a GPU: the width and the 200
+passes of the papers, three seeds. Appends to allcnn-cifar10.jsonl and writes allcnn-cifar10.md.
 """
 
 import argparse
