@@ -38,6 +38,8 @@ from torch.optim.swa_utils import AveragedModel as AveragedModel
 
 from wellposed.optim._anchored import Anchored as Anchored
 from wellposed.optim._armijo_lbfgs import ArmijoLBFGS as ArmijoLBFGS
+from wellposed.optim._asam import ASAM as ASAM
+from wellposed.optim._backward_euler import BackwardEuler as BackwardEuler
 from wellposed.optim._batch_norm import anchor_statistics as anchor_statistics
 from wellposed.optim._batch_norm import recompute_batch_norm as recompute_batch_norm
 from wellposed.optim._citations import CITATIONS as CITATIONS
@@ -46,10 +48,13 @@ from wellposed.optim._diloco import DiLoCo as DiLoCo
 from wellposed.optim._effort import Effort as Effort
 from wellposed.optim._elastic_sgd import ElasticSGD as ElasticSGD
 from wellposed.optim._entropy_sgd import EntropySGD as EntropySGD
+from wellposed.optim._extragradient import Extragradient as Extragradient
 from wellposed.optim._fused import fuse as fuse
 from wellposed.optim._gauss_newton import GaussNewton as GaussNewton
 from wellposed.optim._gradient_noise import GradientNoise as GradientNoise
 from wellposed.optim._group_scheduler import GroupScheduler as GroupScheduler
+from wellposed.optim._hamilton_jacobi import HamiltonJacobi as HamiltonJacobi
+from wellposed.optim._heat import Heat as Heat
 from wellposed.optim._hj_prox import HJProx as HJProx
 from wellposed.optim._hj_prox import hj_prox as hj_prox
 from wellposed.optim._kiefer_wolfowitz import KieferWolfowitz as KieferWolfowitz
@@ -59,9 +64,11 @@ from wellposed.optim._memory import memory as memory
 from wellposed.optim._mezo import MeZO as MeZO
 from wellposed.optim._newton_cg import NewtonCG as NewtonCG
 from wellposed.optim._parle import Parle as Parle
+from wellposed.optim._picard import Picard as Picard
 from wellposed.optim._proximal_sgd import ProximalSGD as ProximalSGD
 from wellposed.optim._relaxation import Relaxation as Relaxation
 from wellposed.optim._replicas import Replicas as Replicas
+from wellposed.optim._sam import SAM as SAM
 from wellposed.optim._schedules import Constant as Constant
 from wellposed.optim._schedules import Cosine as Cosine
 from wellposed.optim._schedules import Linear as Linear

@@ -1,0 +1,120 @@
+"""The tensor arithmetic of gradients probed around an anchor, on lists, in place."""
+
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+
+from wellposed.optim._buckets import Bucket, blend_, same_layout
+
+
+def anchor(bucket: Bucket) -> None:
+    """Anchor the probes where the weights are."""
+    _copy(bucket, bucket.anchors, bucket.params)
+
+
+def restore(bucket: Bucket) -> None:
+    """Bring the weights back to their anchor, exactly, whatever they hold."""
+    _copy(bucket, bucket.params, bucket.anchors)
+
+
+def accumulate(bucket: Bucket, grads: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    """Update the mean p of the gradients of this cycle, and return it: the newest if none is kept.
+
+    Args:
+        bucket: The parameters that have a gradient.
+        grads: Their gradients, which are left alone.
+        group: Their group; its `inner_index` counts the gradients before this one.
+    """
+    if (mean := group["mean"]) is None:
+        return grads
+    first = group["inner_index"] == 0
+    weight = mean
+    if mean == "uniform":
+        weight = 1 / (group["inner_index"] + 1)
+    elif first:
+        torch._foreach_zero_(bucket.means)
+    ends = [g.float() for g in grads] if bucket.low else grads
+    if bucket.blend and same_layout(bucket.strides, ends):
+        blend_(bucket, bucket.means, ends, weight)
+    else:
+        torch._foreach_lerp_(bucket.means, ends, weight)
+    return bucket.means
+
+
+def displace(
+    bucket: Bucket, slopes: list[Tensor], length: float, *, adaptive: bool, moved: bool
+) -> None:
+    r"""Move the weights to $x - s\,p$, or, after `norm`, to $x - s\,x^2 p$.
+
+    Args:
+        bucket: The parameters, anchored at x.
+        slopes: p.
+        length: s.
+        adaptive: Whether each weight is displaced in proportion to its square; it holds x p now.
+        moved: Whether the weights may be elsewhere than at x.
+    """
+    if length == 0:
+        restore(bucket)
+        return
+    y = bucket.working()
+    if adaptive:
+        torch._foreach_mul_(y, bucket.anchors)
+        torch._foreach_mul_(y, -length)
+        torch._foreach_add_(y, bucket.anchors)
+    else:
+        if moved:
+            _copy(bucket, y, bucket.anchors)
+        slopes = [p.float() for p in slopes] if bucket.low else slopes
+        torch._foreach_add_(y, slopes, alpha=-length)
+    bucket.write(y)
+
+
+def spread(bucket: Bucket, noise: list[Tensor]) -> None:
+    r"""Move the weights to $x + \xi$."""
+    y = bucket.working()
+    _copy(bucket, y, bucket.anchors)
+    torch._foreach_add_(y, noise)
+    bucket.write(y)
+
+
+def reflect(bucket: Bucket) -> None:
+    r"""Move the weights from $x + \xi$ to $x - \xi$, without drawing $\xi$ again."""
+    y = bucket.working()
+    torch._foreach_neg_(y)
+    torch._foreach_add_(y, bucket.anchors, alpha=2)
+    bucket.write(y)
+
+
+def norm(listed: list[tuple[Bucket, list[Tensor]]], *, adaptive: bool) -> float:
+    r"""$\|p\|$ over all buckets, or $\|x p\|$, elementwise; one synchronization.
+
+    The product is formed in the weights themselves; `displace` goes on from there.
+    """
+    slopes = [p for _, ps in listed for p in ps]
+    if adaptive:
+        for bucket, ps in listed:
+            y = bucket.working()
+            _copy(bucket, y, ps)
+            torch._foreach_mul_(y, bucket.anchors)
+            bucket.write(y)
+        slopes = [p for bucket, _ in listed for p in bucket.params]
+    total = get_total_norm(slopes)
+    total = total.full_tensor() if hasattr(total, "full_tensor") else total
+    return total.item()
+
+
+def scale_of(total: float) -> float:
+    """1 / norm, or 0 where that means nothing: a gradient that is zero or not finite."""
+    return 1 / total if total > 0 and isfinite(total) else 0.0
+
+
+def _copy(bucket: Bucket, targets: list[Tensor], sources: list[Tensor]) -> None:
+    """Copy, exactly; torch's list operation does not know distributed tensors."""
+    if bucket.plain:
+        torch._foreach_copy_(targets, sources)
+        return
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(source)
