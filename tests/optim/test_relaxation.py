@@ -113,7 +113,7 @@ def textbook(params, steps, *, h, m, wd, L, gamma, growth, a, eta, mo, seed=1):
             d = g[k] + wd * y[k]
             b[k] = m * b[k] + d
             y[k] = y[k] - h * (d + m * b[k])
-            pull = h * gamma * (1 + growth) ** cycle
+            pull = h / (1 - m) * gamma * (1 + growth) ** cycle
             y[k] = (y[k] + pull * x[k]) / (1 + pull)
             weight = 1 / (inner + 1) if a == "uniform" else a
             mu[k] = (1 - weight) * mu[k] + weight * y[k]

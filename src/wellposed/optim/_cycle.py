@@ -187,9 +187,21 @@ def grown(group: dict[str, Any], key: str) -> float:
 
 
 def pull_of(group: dict[str, Any]) -> float:
-    r"""The weight $h\gamma / (1 + h\gamma)$ of the anchor in a semi-implicit step."""
-    strength = float(group["lr"]) * gamma_of(group)
+    r"""The weight $s / (1 + s)$ of the anchor in a semi-implicit step, $s = h\gamma / (1 - m)$.
+
+    The pull is added after the momentum, which in the long run multiplies a gradient's step by
+    $1 / (1 - m)$; only as strong is it in balance with the gradient at the proximal point.
+    """
+    strength = travel(group) * gamma_of(group)
     return strength / (1 + strength)
+
+
+def travel(group: dict[str, Any]) -> float:
+    r"""How far one unit of gradient moves a weight in the long run, $h (1 - d) / (1 - m)$."""
+    momentum, dampening = group.get("momentum", 0.0), group.get("dampening", 0.0)
+    if not 0 < momentum < 1:
+        return float(group["lr"])
+    return float(group["lr"]) * (1 - dampening) / (1 - momentum)
 
 
 def noise_std(group: dict[str, Any]) -> float:

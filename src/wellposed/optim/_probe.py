@@ -101,7 +101,8 @@ def norm(listed: list[tuple[Bucket, list[Tensor]]], *, adaptive: bool) -> float:
             torch._foreach_mul_(y, bucket.anchors)
             bucket.write(y)
         slopes = [p for bucket, _ in listed for p in bucket.params]
-    total = get_total_norm(slopes)
+    listable = all(bucket.plain for bucket, _ in listed)
+    total = get_total_norm(slopes, foreach=True if listable else None)
     total = total.full_tensor() if hasattr(total, "full_tensor") else total
     return total.item()
 

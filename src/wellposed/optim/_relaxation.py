@@ -30,8 +30,8 @@ class Relaxation(TwoLevel):
     gradient g for each inner step:
 
     $$y_0 = \mu_0 = x$$
-    $$y_i = \frac{\text{Inner}(y_{i-1}, g_i) + \sqrt{2hT/(1-m)}\,\xi_i + h\gamma x}{1 + h\gamma},
-    \qquad \mu_i = (1-a)\,\mu_{i-1} + a\,y_i, \qquad i = 1, \dots, L$$
+    $$y_i = \frac{\text{Inner}(y_{i-1}, g_i) + \sqrt{2hT/(1-m)}\,\xi_i + s x}{1 + s}, \quad
+    s = \frac{h\gamma}{1-m}, \qquad \mu_i = (1-a)\,\mu_{i-1} + a\,y_i, \qquad i = 1, \dots, L$$
     $$x \leftarrow x - \eta\,(x - \mu_L)$$
 
     Each `step()` consumes one gradient, whichever its place in the cycle, so every training loop
