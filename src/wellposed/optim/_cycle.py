@@ -201,7 +201,7 @@ def travel(group: dict[str, Any]) -> float:
     momentum, dampening = group.get("momentum", 0.0), group.get("dampening", 0.0)
     if not 0 < momentum < 1:
         return float(group["lr"])
-    return float(group["lr"]) * (1 - dampening) / (1 - momentum)
+    return float(group["lr"]) * float(1 - dampening) / float(1 - momentum)
 
 
 def noise_std(group: dict[str, Any]) -> float:
