@@ -56,7 +56,7 @@ def assert_equal(ours, theirs):
 def test_without_a_base_it_is_sgd_bitwise(sgd, torchs):
     ours, theirs = weights(), weights()
     steps(ours, Bare(ours, lr=0.1, **sgd), 0, 20)
-    steps(theirs, torch.optim.SGD(theirs, lr=0.1, **torchs), 0, 20)
+    steps(theirs, torch.optim.SGD(theirs, lr=0.1, fused=True, **torchs), 0, 20)
     assert_equal(ours, theirs)
 
 
@@ -118,7 +118,7 @@ def test_it_may_be_the_base_of_a_relaxation():
     optimizer = EntropySGD(ours, lr=0.1, inner_steps=3, base=partial(Bare, momentum=0.5))
     reference = EntropySGD(
         theirs, lr=0.1, inner_steps=3,
-        base=partial(torch.optim.SGD, momentum=0.5, nesterov=True, foreach=True),
+        base=partial(torch.optim.SGD, momentum=0.5, nesterov=True, fused=True),
     )  # fmt: skip
     steps(ours, optimizer, 0, 7)
     steps(theirs, reference, 0, 7)
@@ -146,7 +146,7 @@ def test_it_may_be_around_another_one():
     steps(theirs, Bare(theirs, lr=0.1), 0, 5)
     state = copy.deepcopy(optimizer.state_dict())
     optimizer.load_state_dict(copy.deepcopy(state))
-    reference = torch.optim.SGD(theirs, lr=0.1, momentum=0.9, nesterov=True)
+    reference = torch.optim.SGD(theirs, lr=0.1, momentum=0.9, nesterov=True, fused=True)
     reference.load_state_dict({**state, "param_groups": reference.state_dict()["param_groups"]})
     steps(ours, optimizer, 5, 9)
     steps(theirs, reference, 5, 9)

@@ -61,6 +61,13 @@ OURS = {
     "LaplacianSmoothing, AdamW": partial(
         optim.LaplacianSmoothing, lr=0.01, order=2, base=torch.optim.AdamW
     ),
+    "PolyakRuppert": partial(optim.PolyakRuppert),
+    "PolyakRuppert, tail": partial(optim.PolyakRuppert, tail=0.3),
+    "PolyakRuppert, AdamW": partial(optim.PolyakRuppert, lr=0.01, base=torch.optim.AdamW),
+    "AcceleratedSGD": partial(optim.AcceleratedSGD),
+    "AcceleratedSGD, strongly convex": partial(
+        optim.AcceleratedSGD, lr=0.01, strong_convexity=0.5, weight_decay=0.1
+    ),
     "GradientNoise": partial(optim.GradientNoise),
     "GradientNoise, AdamW": partial(optim.GradientNoise, lr=0.01, base=torch.optim.AdamW),
     "HamiltonJacobi": partial(optim.HamiltonJacobi, inner_steps=5, gamma=1.0),

@@ -60,7 +60,7 @@ def test_without_variance_it_is_the_base_bitwise(base):
     ours, theirs = nn.Parameter(torch.ones(5)), nn.Parameter(torch.ones(5))
     optimizer = GradientNoise([ours], lr=0.1, eta=0.0, base=base)
     reference = (
-        torch.optim.SGD([theirs], lr=0.1, momentum=0.9, nesterov=True)
+        torch.optim.SGD([theirs], lr=0.1, momentum=0.9, nesterov=True, fused=True)
         if base is None
         else base([theirs], lr=0.1)
     )

@@ -55,7 +55,7 @@ def test_without_smoothing_it_is_the_base_bitwise(base):
     ours, theirs = matrices(), matrices()
     optimizer = LaplacianSmoothing(ours, lr=0.1, sigma=0.0, base=base)
     reference = (
-        torch.optim.SGD(theirs, lr=0.1, momentum=0.9, nesterov=True)
+        torch.optim.SGD(theirs, lr=0.1, momentum=0.9, nesterov=True, fused=True)
         if base is None
         else base(theirs, lr=0.1)
     )

@@ -36,6 +36,7 @@ from torch.optim.lr_scheduler import StepLR as StepLR
 from torch.optim.swa_utils import SWALR as SWALR
 from torch.optim.swa_utils import AveragedModel as AveragedModel
 
+from wellposed.optim._accelerated_sgd import AcceleratedSGD as AcceleratedSGD
 from wellposed.optim._anchored import Anchored as Anchored
 from wellposed.optim._armijo_lbfgs import ArmijoLBFGS as ArmijoLBFGS
 from wellposed.optim._asam import ASAM as ASAM
@@ -65,6 +66,7 @@ from wellposed.optim._mezo import MeZO as MeZO
 from wellposed.optim._newton_cg import NewtonCG as NewtonCG
 from wellposed.optim._parle import Parle as Parle
 from wellposed.optim._picard import Picard as Picard
+from wellposed.optim._polyak_ruppert import PolyakRuppert as PolyakRuppert
 from wellposed.optim._proximal_sgd import ProximalSGD as ProximalSGD
 from wellposed.optim._relaxation import Relaxation as Relaxation
 from wellposed.optim._replicas import Replicas as Replicas

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
-from torch.optim import LBFGS, SGD, Optimizer
+from torch.optim import LBFGS, Optimizer
 from torch.optim.optimizer import ParamsT
 
 from wellposed.errors import require
 from wellposed.optim._anchored import Anchored
 from wellposed.optim._large_sample import LargeSample
+from wellposed.optim._plain_sgd import PlainSGD
 from wellposed.optim._zeroth_order import ZerothOrder
 
 _SGD = {"momentum": 0.9, "weight_decay": 0.0, "nesterov": True}
@@ -50,7 +51,7 @@ class Around(Optimizer):
         )
         if base is None:
             nesterov = sgd["nesterov"] and sgd["momentum"] > 0
-            inner: Optimizer = SGD(params, lr=lr, **{**sgd, "nesterov": nesterov}, foreach=True)
+            inner: Optimizer = PlainSGD(params, lr=lr, **{**sgd, "nesterov": nesterov})
         else:
             inner = base(params, lr=lr)
         require(
