@@ -7,18 +7,12 @@ from functools import partial
 import pytest
 import torch
 from safetensors.torch import load, save
+from tests.optim.members import OURS
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wellposed import optim
 from wellposed.optim._large_sample import LargeSample
-
-
-def soft_threshold(tensors, step):
-    within = torch._foreach_clamp_min(tensors, -0.01 * step)
-    torch._foreach_clamp_max_(within, 0.01 * step)
-    torch._foreach_sub_(tensors, within)
-
 
 # Many evaluations per step: no step without a closure. Ours are held to test_large_sample.py.
 CLOSURE_ONLY = {
@@ -35,53 +29,6 @@ PUBLIC = {
     and issubclass(value, optim.Optimizer)
     and not inspect.isabstract(value)
     and name not in {"Optimizer", *CLOSURE_ONLY, *LOSS_ONLY, *SPARSE_ONLY}
-}
-OURS = {
-    "ProximalSGD": partial(optim.ProximalSGD, lr=0.05, prox_=soft_threshold),
-    "Relaxation": partial(optim.Relaxation, inner_steps=5, gamma=0.3),
-    "EntropySGD": partial(optim.EntropySGD, inner_steps=5),
-    "EntropySGD, noise": partial(optim.EntropySGD, inner_steps=5, temperature=1e-4),
-    "EntropySGD, outer momentum": partial(
-        optim.EntropySGD, inner_steps=5, outer_momentum=0.5, outer_lr=0.5, reset_momentum=True
-    ),
-    "EntropySGD, uniform": partial(optim.EntropySGD, inner_steps=5, mean="uniform"),
-    "EntropySGD, explicit": partial(
-        optim.EntropySGD, inner_steps=5, gamma=0.5, integrator="explicit"
-    ),
-    "EntropySGD, AdamW": partial(optim.EntropySGD, inner_steps=5, base=torch.optim.AdamW),
-    "EntropySGD, paper": partial(optim.EntropySGD, preset="paper-mnist"),
-    "Lookahead": partial(optim.Lookahead, inner_steps=5),
-    "Parle": partial(optim.Parle, inner_steps=5),
-    "Parle, paper": partial(optim.Parle, preset="paper-cifar", inner_steps=5),
-    "ElasticSGD": partial(optim.ElasticSGD, inner_steps=5),
-    "ElasticSGD, every step": partial(optim.ElasticSGD, inner_steps=1),
-    "DiLoCo": partial(optim.DiLoCo, inner_steps=5, base=torch.optim.AdamW),
-    "SlowMo": partial(optim.SlowMo, inner_steps=5),
-    "LaplacianSmoothing": partial(optim.LaplacianSmoothing),
-    "LaplacianSmoothing, AdamW": partial(
-        optim.LaplacianSmoothing, lr=0.01, order=2, base=torch.optim.AdamW
-    ),
-    "PolyakRuppert": partial(optim.PolyakRuppert),
-    "PolyakRuppert, tail": partial(optim.PolyakRuppert, tail=0.3),
-    "PolyakRuppert, AdamW": partial(optim.PolyakRuppert, lr=0.01, base=torch.optim.AdamW),
-    "AcceleratedSGD": partial(optim.AcceleratedSGD),
-    "AcceleratedSGD, strongly convex": partial(
-        optim.AcceleratedSGD, lr=0.01, strong_convexity=0.5, weight_decay=0.1
-    ),
-    "GradientNoise": partial(optim.GradientNoise),
-    "GradientNoise, AdamW": partial(optim.GradientNoise, lr=0.01, base=torch.optim.AdamW),
-    "HamiltonJacobi": partial(optim.HamiltonJacobi, inner_steps=5, gamma=1.0),
-    "HamiltonJacobi, preset": partial(optim.HamiltonJacobi, preset="hj", outer_lr=0.5),
-    "Picard": partial(optim.Picard, lr=0.05, inner_steps=3, pde_time=0.1, mean=0.5),
-    "Picard, AdamW": partial(optim.Picard, base=torch.optim.AdamW, inner_steps=3, pde_time=0.1),
-    "BackwardEuler": partial(optim.BackwardEuler, inner_steps=3),
-    "Heat": partial(optim.Heat),
-    "Heat, AdamW": partial(optim.Heat, base=torch.optim.AdamW, inner_steps=4, spread=0.1),
-    "Heat, no pairs": partial(optim.Heat, inner_steps=3, antithetic=False, spread=0.1),
-    "SAM": partial(optim.SAM),
-    "SAM, AdamW": partial(optim.SAM, base=torch.optim.AdamW),
-    "ASAM": partial(optim.ASAM),
-    "Extragradient": partial(optim.Extragradient),
 }
 EVERY = {**{name: partial(cls, lr=0.01) for name, cls in PUBLIC.items()}, **OURS}
 
@@ -107,6 +54,11 @@ def test_everything_of_torch_is_here():
             assert getattr(optim, name) is value
     for name in torch.optim.lr_scheduler.__all__:
         assert getattr(optim, name) is getattr(torch.optim.lr_scheduler, name)
+
+
+def test_every_class_of_ours_is_among_the_members():
+    ours = {value for value in PUBLIC.values() if value.__module__.startswith("wellposed")}
+    assert ours == {make.func for make in OURS.values()}
 
 
 def test_every_class_of_ours_says_whom_to_cite():
