@@ -79,11 +79,11 @@ def run(recipe, data, *, test=True):
         average = AveragedModel(
             made.problem.model, multi_avg_fn=get_ema_multi_avg_fn(plan.ema), use_buffers=True
         )
-    gradients, objective = _descend(made, batches, dtype, average)
+    gradients, objective, regime = _descend(made, batches, dtype, average)
     row = {"gradients": gradients, "cpu_seconds": round(time.process_time() - began, 1)}
     if not math.isfinite(objective):
         return {**row, "diverged": f"objective {objective} after {gradients} gradients"}
-    row |= _regime(made.optimizer)
+    row |= regime
     if hasattr(made.optimizer, "finish_cycle"):
         made.optimizer.finish_cycle()
         recompute(made.problem.model, batches)
@@ -110,9 +110,10 @@ def at_kept_weights(optimizer):
 
 
 def _descend(made, batches, dtype, average):
-    """All steps; gradients taken, and the last objective, not finite if it stopped there."""
+    """All steps: gradients taken, the last objective, and the regime halfway."""
     cast = nullcontext() if dtype is None else torch.autocast("cpu", dtype)
-    gradients, objective = 0, math.nan
+    gradients, objective, regime = 0, math.nan, {}
+    total = made.plan.total_steps(len(batches.examples))
     model = made.problem.model
     model.train()
     for step in steps(
@@ -123,11 +124,13 @@ def _descend(made, batches, dtype, average):
             scheduler.step()
         if average is not None:
             average.update_parameters(model)
-        if step.index % 50 == 0 or step.index == made.plan.total_steps(len(batches.examples)):
+        if step.index == total // 2:
+            regime = _regime(made.optimizer)
+        if step.index % 50 == 0 or step.index == total:
             objective = float(step.objective)
             if not math.isfinite(objective):
                 break
-    return gradients, objective
+    return gradients, objective, regime
 
 
 def _epochs(batches, epochs):

@@ -61,11 +61,11 @@ def tuned(method, recipe, log, data):
     return min(trials, key=trials.get), trials
 
 
-def study(net, log, data):
+def study(net, log, data, seeds):
     """All runs that are not in the log yet: tuning first, then seed by seed every method."""
     recipe = recipe_of(f"mnist-family-{net}")
     best = {m: tuned(m, recipe, log, data)[0] for m in recipe.methods}
-    for seed in recipe.compare.seeds:
+    for seed in recipe.compare.seeds[:seeds]:
         for method in recipe.methods:
             one = recipe.run(method, seed).override([f"optimizer.lr={best[method]}"])
             key = {"part": "final", "method": method, "lr": best[method], "seed": seed}
@@ -134,13 +134,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="where MNIST is")
     parser.add_argument("--only", choices=NETS, help="one of the two networks")
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--table", action="store_true", help="write the table of what there is")
     arguments = parser.parse_args()
     logs = {net: Log(f"mnist-family-{net}") for net in NETS}
     data = Datasets(arguments.data_dir)
     for net in [arguments.only] if arguments.only else NETS:
         if not arguments.table:
-            study(net, logs[net], data)
+            study(net, logs[net], data, arguments.seeds)
     text = table(logs) + machine(tuning=TUNING_SEED)
     (logs["lenet"].path.parent / "mnist-family.md").write_text(text)
     print(text)

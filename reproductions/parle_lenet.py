@@ -44,10 +44,14 @@ ENTRANTS = {
     "SGD": (lambda g, lr: SGD(g, lr=lr, **NESTEROV), 1, TOTAL),
     "SGD-EMA": (lambda g, lr: SGD(g, lr=lr, **NESTEROV), 1, TOTAL),
     "Lookahead": (lambda g, lr: Lookahead(g, lr=lr), 1, TOTAL),
-    "DiLoCo n=3": (lambda g, lr: DiLoCo(g, lr=lr, inner_steps=20), 3, TOTAL),
+    "DiLoCo n=3": (lambda g, lr: DiLoCo(g, lr=lr, inner_steps=20, outer_momentum=0.5), 3, TOTAL),
     "Parle n=3": (lambda g, lr: Parle(g, lr=lr, inner_steps=20), 3, TOTAL),
     "SGD, 3 T": (lambda g, lr: SGD(g, lr=lr, **NESTEROV), 1, 3 * TOTAL),
-    "DiLoCo n=3, 3 T": (lambda g, lr: DiLoCo(g, lr=lr, inner_steps=20), 3, 3 * TOTAL),
+    "DiLoCo n=3, 3 T": (
+        lambda g, lr: DiLoCo(g, lr=lr, inner_steps=20, outer_momentum=0.5),
+        3,
+        3 * TOTAL,
+    ),
     "Parle n=3, 3 T": (lambda g, lr: Parle(g, lr=lr, inner_steps=20), 3, 3 * TOTAL),
 }
 PUBLISHED = {  # top-1 error in per cent, from the annotations of the authors' plotting script

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from wellposed.errors import UnknownNameError
@@ -24,3 +26,10 @@ def test_every_preset_names_only_what_there_is(name):
     recipe = Recipe.read(name)
     check_all(recipe)
     assert resolve(recipe).tables()["model"]["name"] == recipe.model.name
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parents[2].glob("reproductions/*.toml")), ids=lambda p: p.stem
+)
+def test_every_study_names_only_what_there_is(path):
+    check_all(Recipe.read(path))
