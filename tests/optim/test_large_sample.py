@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from wellposed.errors import ArgumentError
-from wellposed.optim import ArmijoLBFGS, Effort, GaussNewton, NewtonCG
+from wellposed.optim import ArmijoLBFGS, Effort, GaussNewton, NewtonCG, VarPro
 from wellposed.optim._large_sample import rounding_of
 
 
@@ -75,7 +75,22 @@ class Quasi:
         return closure
 
 
-METHODS = {"NewtonCG": Newton, "GaussNewton": Gauss, "ArmijoLBFGS": Quasi}
+class Projection:
+    """VarPro."""
+
+    make = staticmethod(lambda net, weights, **own: VarPro(weights, net.output, **own))
+
+    @staticmethod
+    def closure(net, _optimizer, batch, spoil=1.0):
+        return lambda: (net.hidden(batch[0]) * spoil, batch[1])
+
+
+METHODS = {
+    "NewtonCG": Newton,
+    "GaussNewton": Gauss,
+    "ArmijoLBFGS": Quasi,
+    "VarPro": Projection,
+}
 each = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
 

@@ -249,3 +249,9 @@ def test_a_gradient_that_is_not_computed_cannot_be_clipped():
     model = line()
     with pytest.raises(ArgumentError, match=r"clip_norm=1.0.*SPSA, which computes no gradients"):
         descend(model, SPSA(model.parameters()), batches(1), clip_norm=1.0)
+
+
+def test_a_line_search_refuses_clipped_gradients():
+    model = line()
+    with pytest.raises(ArgumentError, match=r"clip_norm=1\.0.*ArmijoLBFGS.*line search"):
+        descend(model, ArmijoLBFGS(model.parameters()), batches(1), clip_norm=1.0)

@@ -29,6 +29,7 @@ class LargeSample(Optimizer):
 
     form: ClassVar[str]  # what its closure does, in words, after "one that"
     by_hand: ClassVar[str] = ""  # why a recipe cannot run it, and how to; "" if it can
+    searches: ClassVar[bool] = True  # whether a line search needs the very gradient of the loss
     citation: ClassVar[str]
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:

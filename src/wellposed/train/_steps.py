@@ -93,12 +93,17 @@ def steps(
     Cost: `accumulate` gradients of a batch per update; L-BFGS takes several times that.
 
     Raises `ArgumentError` if the optimizer wants closures of another kind (`NewtonCG`), or
-    if there are no gradients whose norm could be clipped.
+    if there are no gradients whose norm could be clipped, or a line search that needs them.
     """
     forward = autocast or nullcontext()
     by_hand = getattr(optimizer, "by_hand", "")
     require(not by_hand, f"{type(optimizer).__name__} cannot be run by steps or fit: {by_hand}")
     loss_only = bool(getattr(optimizer, "loss_only", False))
+    require(
+        clip_norm is None or not getattr(optimizer, "searches", False),
+        f"clip_norm={clip_norm} was given for {type(optimizer).__name__}, whose line search needs "
+        "the gradient as it is; leave it out",
+    )
     require(
         clip_norm is None or not loss_only,
         f"clip_norm={clip_norm} was given for {type(optimizer).__name__}, which computes no "
