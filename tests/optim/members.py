@@ -51,6 +51,7 @@ OURS = {
     ),
     "GradientNoise": partial(optim.GradientNoise),
     "GradientNoise, AdamW": partial(optim.GradientNoise, lr=0.01, base=torch.optim.AdamW),
+    "LasryLions": partial(optim.LasryLions, inner_steps=6, block=3),
     "HamiltonJacobi": partial(optim.HamiltonJacobi, inner_steps=5, gamma=1.0),
     "HamiltonJacobi, preset": partial(optim.HamiltonJacobi, preset="hj", outer_lr=0.5),
     "Picard": partial(optim.Picard, lr=0.05, inner_steps=3, pde_time=0.1, mean=0.5),

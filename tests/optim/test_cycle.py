@@ -16,7 +16,7 @@ def group(**values):
         "lr": 0.5, "gamma": 2.0, "gamma_growth": 0.0, "gamma_max": None, "outer_index": 0,
         "inner_index": 0, "temperature": 0.0, "momentum": 0.0, "integrator": "semi-implicit",
         "mean": None, "outer_lr": 1.0, "outer_momentum": 0.0, "noise_seed": 0,
-        "outer_nesterov": True, "last_lr": None,
+        "outer_nesterov": True, "last_lr": None, "reverse": 0.0, "block": 1,
     }  # fmt: skip
     return {**plain, **values}
 
@@ -160,3 +160,13 @@ def test_noise_for_shards_is_refused():
     p.grad = torch.zeros(3)
     with pytest.raises(ArgumentError, match=r"Shards.*temperature=0"):
         EntropySGD([p], temperature=1.0).step()
+
+
+def test_the_summit_climbs_and_the_inner_point_goes_back_to_it():
+    entry = bucket([2.0], [1.0], mean=[3.0])
+    relax(entry, group(mean=0.5, reverse=0.4, gamma=0.0, inner_index=1, block=2), None)
+    summit = 1 + 0.5 * (3 + 0.4 * (3 - 2) - 1) - 0.0  # of the way to x; then the damping below
+    expected = 1 + (1 - 0.5) * (3 + 0.4 * 0.5 / 0.5 * (3 - 2) - 1)
+    assert expected == pytest.approx(summit)
+    assert entry.means[0].item() == pytest.approx(expected)
+    assert entry.params[0].item() == pytest.approx(expected)

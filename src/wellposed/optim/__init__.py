@@ -60,6 +60,7 @@ from wellposed.optim._hj_prox import HJProx as HJProx
 from wellposed.optim._hj_prox import hj_prox as hj_prox
 from wellposed.optim._kiefer_wolfowitz import KieferWolfowitz as KieferWolfowitz
 from wellposed.optim._laplacian_smoothing import LaplacianSmoothing as LaplacianSmoothing
+from wellposed.optim._lasry_lions import LasryLions as LasryLions
 from wellposed.optim._lookahead import Lookahead as Lookahead
 from wellposed.optim._memory import memory as memory
 from wellposed.optim._mezo import MeZO as MeZO

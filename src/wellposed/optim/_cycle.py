@@ -79,7 +79,11 @@ def draw(
 
 
 def relax(bucket: Bucket, group: dict[str, Any], noise: list[Tensor] | None) -> None:
-    """After an inner step: add the noise, pull to the anchor, update the mean."""
+    """After an inner step: add the noise, pull to the anchor, update the mean.
+
+    With `reverse` the mean slot holds the summit z instead: y is pulled there, and `climb` moves it
+    at the end of each block.
+    """
     pull = pull_of(group) if group["integrator"] == "semi-implicit" else 0.0
     mean = group["mean"]
     if noise is None and pull == 0 and mean is None:
@@ -88,16 +92,36 @@ def relax(bucket: Bucket, group: dict[str, Any], noise: list[Tensor] | None) -> 
     if noise is not None:
         torch._foreach_add_(local(y), noise)
     if pull != 0:
-        blend_(bucket, y, bucket.anchors, pull)
-    if noise is not None or pull != 0:
+        blend_(bucket, y, bucket.means if group["reverse"] else bucket.anchors, pull)
+    turning = group["reverse"] and (group["inner_index"] + 1) % group["block"] == 0
+    if turning:
+        climb(bucket, y, group)
+    if noise is not None or pull != 0 or turning:
         bucket.write(y)
-    if mean is not None:
+    if mean is not None and not group["reverse"]:
         weight = 1 / (group["inner_index"] + 1) if mean == "uniform" else mean
         blend_(bucket, bucket.means, y, weight)
 
 
+def climb(bucket: Bucket, y: list[Tensor], group: dict[str, Any]) -> None:
+    r"""A damped step of the summit to $x + r (z - y)$, and y back to it.
+
+    In two interpolations, exact where all three points are equal:
+    $z + \tfrac{ar}{1 - a}(z - y)$, then a of the way to x.
+    """
+    weight = group["mean"]
+    torch._foreach_lerp_(bucket.means, y, -weight * group["reverse"] / (1 - weight))
+    torch._foreach_lerp_(bucket.means, bucket.anchors, weight)
+    torch._foreach_lerp_(y, bucket.means, 1.0)
+
+
 def land(bucket: Bucket, group: dict[str, Any]) -> None:
-    r"""Bring the inner point to $\mu$: into the parameters, or their mean slot in float32."""
+    r"""Bring the inner point to $\mu$: into the parameters, or their mean slot in float32.
+
+    With `reverse`, $\mu = x - (t - s)\,p$ where $z = x + s\,p$ is the summit.
+    """
+    if group["reverse"]:
+        torch._foreach_lerp_(bucket.means, bucket.anchors, 1 / group["reverse"])
     if bucket.low:  # from now on the slot is the new anchor
         if group["mean"] is None:
             for mu, p in zip(bucket.means, bucket.params, strict=True):

@@ -25,6 +25,7 @@ def check_group(group: dict[str, Any]) -> None:
             value = float(group[key])
             require(value >= 0, f"{key}={value:g} was given; it is at least 0: {meaning}")
     _check_cycle(group)
+    _check_reverse(group)
     _check_outer(group)
     _check_coupling(group)
     for key in ("gamma_max", "rho_max"):
@@ -75,6 +76,31 @@ def _check_coupling(group: dict[str, Any]) -> None:
         float(group["rho"]) < inf or group["integrator"] != "explicit",
         "rho=inf was given with integrator='explicit', which would diverge; try "
         "integrator='semi-implicit', in which rho=inf is the mean itself",
+    )
+
+
+def _check_reverse(group: dict[str, Any]) -> None:
+    """The sup-convolution after the inf-convolution."""
+    reverse, block, weight = group["reverse"], group["block"], group["mean"]
+    require(
+        0 <= reverse < 1,
+        f"reverse={reverse} was given; it is s/t, at least 0 and below 1, try 0.5",
+    )
+    if reverse == 0:
+        return
+    require(
+        isinstance(weight, float) and 0 < weight < 1,
+        f"mean={weight!r} was given with reverse={reverse:g}; there it is the damping of z, "
+        "between 0 and 1, try 0.5",
+    )
+    require(
+        isinstance(block, int) and block >= 1 and group["inner_steps"] % block == 0,
+        f"block={block} was given; it is a divisor of inner_steps={group['inner_steps']}",
+    )
+    require(
+        group["integrator"] == "semi-implicit",
+        f"integrator={group['integrator']!r} was given with reverse={reverse:g}; the pull to z is "
+        "'semi-implicit'",
     )
 
 

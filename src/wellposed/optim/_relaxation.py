@@ -68,6 +68,9 @@ class Relaxation(TwoLevel):
         temperature: $T \ge 0$ of the injected noise, in units of the mean minibatch loss.
         noise_seed: With the counters it determines all noise.
         mean: Weight a of the newest point in (0, 1], "uniform" for 1/i, or None for the last point.
+        reverse: $r = s/t$ in [0, 1), the time s of a sup-convolution after the inf-convolution; see
+            `LasryLions`. With 0 there is none.
+        block: Gradients per step of that sup-convolution, a divisor of `inner_steps`.
         outer_lr: $\eta > 0$, dimensionless: 1 goes all the way to the mean.
         outer_momentum: Momentum of the outer step, in [0, 1).
         outer_nesterov: Whether in Nesterov's form; else as SlowMo's, in units of lr.
@@ -118,6 +121,8 @@ class Relaxation(TwoLevel):
         temperature: float = 0.0,
         noise_seed: int = 0,
         mean: float | str | None = None,
+        reverse: float = 0.0,
+        block: int = 1,
         outer_lr: float = 1.0,
         outer_momentum: float = 0.0,
         outer_nesterov: bool = True,
@@ -146,6 +151,8 @@ class Relaxation(TwoLevel):
             "temperature": temperature,
             "noise_seed": noise_seed,
             "mean": mean,
+            "reverse": reverse,
+            "block": block,
             "outer_lr": outer_lr,
             "outer_momentum": outer_momentum,
             "outer_nesterov": outer_nesterov,
