@@ -61,9 +61,7 @@ def test_it_agrees_with_the_solver_on_a_grid():
 
 def test_blocks_must_fill_the_cycle():
     p = nn.Parameter(torch.ones(1))
-    with pytest.raises(
-        ArgumentError, match=r"block=3 was given; it is a divisor of"
-    ):
+    with pytest.raises(ArgumentError, match=r"block=3 was given; it is a divisor of"):
         LasryLions([p], block=3)
     with pytest.raises(ArgumentError, match=r"reverse=1.0 was given; it is s/t"):
         LasryLions([p], reverse=1.0)
