@@ -1,4 +1,4 @@
-"""The inputs on which torch tests its own optimizers, over EntropySGD.
+"""The inputs on which torch tests its own optimizers, over EntropySGD and what else has a base.
 
 Every argument set of torch's tests for SGD goes to the built-in inner SGD, every set for the other
 optimizers to a base inside; what torch expects of SGD then, we expect of EntropySGD, and what it
@@ -13,7 +13,13 @@ import pytest
 import torch
 from torch import nn
 
-from wellposed.optim import EntropySGD, Relaxation
+from wellposed.optim import (
+    EntropySGD,
+    GradientNoise,
+    LaplacianSmoothing,
+    PolyakRuppert,
+    Relaxation,
+)
 
 common = pytest.importorskip("torch.testing._internal.common_optimizers")
 # Importing it forbids, for the whole process, to set flags such as torch.backends.cudnn.benchmark.
@@ -97,6 +103,52 @@ def test_without_pull_and_mean_it_is_what_torch_has(name, kwargs):
     steps(theirs, reference, 0, 10)
     steps(ours, optimizer, 0, 10)
     assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
+
+
+AROUND = {
+    "GradientNoise": GradientNoise,
+    "LaplacianSmoothing": LaplacianSmoothing,
+    "PolyakRuppert": partial(PolyakRuppert, start=2),
+}
+around = pytest.mark.parametrize("outer", AROUND.values(), ids=AROUND)
+
+
+def put_around(outer, name, kwargs):
+    """The optimizer of torch with these arguments inside: a function of the parameters."""
+    kwargs = copy.deepcopy(kwargs)
+    lr = kwargs.pop("lr", 1e-3)
+    return partial(outer, lr=lr, base=partial(INFOS[name].optim_cls, **kwargs))
+
+
+@every
+@around
+def test_what_is_around_a_base_resumes_from_its_state_bitwise(outer, name, kwargs):
+    params = matrices()
+    optimizer = put_around(outer, name, kwargs)(params)
+    steps(params, optimizer, 0, 5)
+    twins = [nn.Parameter(p.detach().clone()) for p in params]
+    again = put_around(outer, name, kwargs)(twins)
+    again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    copied = copy.deepcopy(optimizer)
+    copies = copied.param_groups[0]["params"]
+    for group, made in ((params, optimizer), (twins, again), (copies, copied)):
+        steps(group, made, 5, 10)
+    assert all(torch.equal(p, q) for p, q in zip(params, twins, strict=True))
+    assert all(torch.equal(p, q) for p, q in zip(params, copies, strict=True))
+    assert all(torch.isfinite(p).all() for p in params)
+
+
+@every
+def test_where_nothing_is_done_around_a_base_it_is_what_torch_has(name, kwargs):
+    theirs = matrices()
+    reference = INFOS[name].optim_cls(theirs, **{"lr": 1e-3, **copy.deepcopy(kwargs)})
+    steps(theirs, reference, 0, 10)
+    for outer in (
+        partial(GradientNoise, eta=0.0), partial(LaplacianSmoothing, sigma=0.0), PolyakRuppert
+    ):  # fmt: skip
+        ours = matrices()
+        steps(ours, put_around(outer, name, kwargs)(ours), 0, 10)
+        assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
 
 
 @every
