@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from wellposed.errors import ArgumentError
-from wellposed.optim import ArmijoLBFGS, Effort, GaussNewton, NewtonCG, VarPro
+from wellposed.optim import SVRG, ArmijoLBFGS, Effort, GaussNewton, NewtonCG, VarPro
 from wellposed.optim._large_sample import rounding_of
 
 
@@ -85,11 +85,26 @@ class Projection:
         return lambda: (net.hidden(batch[0]) * spoil, batch[1])
 
 
+class Reduced:
+    """SVRG, with a snapshot of the first sample whenever there is none."""
+
+    make = staticmethod(lambda _net, weights, **own: SVRG(weights, **{"lr": 1.0, **own}))
+
+    @staticmethod
+    def closure(net, optimizer, batch, spoil=1.0):
+        closure = Quasi.closure(net, optimizer, batch, spoil)
+        weights = [w for w in net.parameters() if w.requires_grad]
+        if weights and not all(optimizer.state.get(w) for w in weights):
+            optimizer.snapshot(closure)
+        return closure
+
+
 METHODS = {
     "NewtonCG": Newton,
     "GaussNewton": Gauss,
     "ArmijoLBFGS": Quasi,
     "VarPro": Projection,
+    "SVRG": Reduced,
 }
 each = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 

@@ -82,6 +82,7 @@ from wellposed.optim._schedules import Triangle as Triangle
 from wellposed.optim._shrinking_radius import ShrinkingRadius as ShrinkingRadius
 from wellposed.optim._slowmo import SlowMo as SlowMo
 from wellposed.optim._spsa import SPSA as SPSA
+from wellposed.optim._svrg import SVRG as SVRG
 from wellposed.optim._var_pro import VarPro as VarPro
 
 with suppress(ImportError):  # since torch 2.9
