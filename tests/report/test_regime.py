@@ -84,17 +84,17 @@ def test_time_beyond_the_caustic_names_the_worst_record():
     # t at the record of lambda_min, or the last one before it: 0.3 < 1/2, but 0.6 > 1/4.
     [found] = sentences(lambda_min=[-2.0, -4.0], pde_time=[0.3, 0.6])
     assert found == (
-        "t < 1/|lambda_min| does not hold at 1 of 2 records: t = 0.600 against 0.250; beyond it, "
+        "t < 1/|lambda_min| fails at 1 of 2 records: t = 0.600 against 0.250; beyond it, "
         "the relaxed loss has kinks, and its minimizer jumps. Try a larger gamma."
     )
     found = sentences(lambda_min=[-2.0], pde_time=[1e4], kappa=[0.02])
-    assert "does not hold wherever lambda_min was measured: t = 10 000 against 0.500" in found[1]
+    assert "fails wherever lambda_min was measured: t = 10 000 against 0.500" in found[1]
     assert found[1].endswith("With this kappa, no cycle has come so far.")
 
 
 def test_the_bound_itself_is_not_below_the_bound():
     [found] = sentences(lambda_min=[-2.0], pde_time=[0.5])
-    assert "does not hold" in found
+    assert "fails wherever" in found
 
 
 def test_curvature_without_a_time_or_without_a_negative_one():

@@ -101,7 +101,7 @@ def _caustic(history: History) -> str:
         )
     where = "wherever lambda_min was measured" if broken == of else f"at {broken} of {of} records"
     said = (
-        f"t < 1/|lambda_min| does not hold {where}: t = {plain(worst[0])} against "
+        f"t < 1/|lambda_min| fails {where}: t = {plain(worst[0])} against "
         f"{plain(worst[1])}; beyond it, the relaxed loss has kinks, and its minimizer jumps"
     )
     kappa = _finite(history, "kappa")
