@@ -7,7 +7,18 @@ from typer.testing import CliRunner
 import wellposed
 from wellposed.cli import app
 
-COMMANDS = ["train", "resume", "evaluate", "predict", "report", "recipe", "list", "cite", "data"]
+COMMANDS = [
+    "train",
+    "resume",
+    "evaluate",
+    "predict",
+    "report",
+    "relax",
+    "recipe",
+    "list",
+    "cite",
+    "data",
+]
 PATHS = [[], *([command] for command in COMMANDS)]
 PATHS += [["data", command] for command in ("list", "fetch", "check", "show")]
 

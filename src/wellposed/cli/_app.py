@@ -14,6 +14,7 @@ from wellposed.cli._evaluate import evaluate
 from wellposed.cli._list import show_list
 from wellposed.cli._predict import predict
 from wellposed.cli._recipe import recipe
+from wellposed.cli._relax import relax
 from wellposed.cli._report import report
 from wellposed.cli._resume import resume
 from wellposed.cli._train import train
@@ -64,6 +65,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "evaluate": (evaluate, "Measure a trained network again, or on other data."),
     "predict": (predict, "Classify pictures with a trained network."),
     "report": (report, "Write the report of a run or a race again."),
+    "relax": (relax, "Draw what relaxations make of a loss."),
     "recipe": (recipe, "Print a recipe with comments, to copy and edit."),
     "list": (show_list, "List what a recipe can name."),
     "cite": (cite, "Print BibTeX of what a run has used."),

@@ -1,5 +1,6 @@
 """The Gaussian kernel on a grid whose edges are mirrors."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -75,5 +76,5 @@ def require_resolved(deviation: float, spacing: tuple[float, ...], said: str) ->
     require(
         deviation >= h,
         f"the grid is too coarse: its spacing {h:.3g} is above {said}; "
-        f"take {h / deviation:.2g} times as many points, or a larger t",
+        f"take {math.ceil(h / deviation)} times as many points, or a larger t",
     )

@@ -106,10 +106,10 @@ def line_chart(frame: Frame, lines: Sequence[Line]) -> Markup:
         return bottom - y_axis.position(value) * (bottom - _TOP)
 
     parts = [_grid(x_axis, y_axis, across, down, right, bottom)]
-    parts.append(_text((_LEFT + right) / 2, frame.height - 6, frame.x_name, "axis middle"))
+    parts.append(word((_LEFT + right) / 2, frame.height - 6, frame.x_name, "axis middle"))
     parts += [_curve(line, across, down) for line in sorted(lines, key=lambda line: not line.faint)]
     parts.append(_end_labels(named, across, down, bottom))
-    return _svg(frame.title, frame.description, frame.width, frame.height, parts)
+    return drawing(frame.title, frame.description, frame.width, frame.height, parts)
 
 
 def interval_chart(title: str, estimates: Sequence[Estimate], *, width: int = 360) -> Markup:
@@ -128,21 +128,21 @@ def interval_chart(title: str, estimates: Sequence[Estimate], *, width: int = 36
         )
         for tick, _ in axis.ticks
     ]
-    parts += [_text(across(t), bottom + 16, name, "tick middle") for t, name in axis.ticks]
+    parts += [word(across(t), bottom + 16, name, "tick middle") for t, name in axis.ticks]
     places = round(median([percent_places(e.interval) for e in estimates] or [1]))
     said = [_measured(estimate, places) for estimate in estimates]
     for number, estimate in enumerate(estimates):
         y = number * row + 20
-        parts.append(_text(right, y, said[number], "label end"))
+        parts.append(word(right, y, said[number], "label end"))
         parts.append(_estimate(estimate, across, y, left))
     names = [estimate.name for estimate in estimates]
     description = "; ".join(f"{name} {text}" for name, text in zip(names, said, strict=True))
-    return _svg(title, description, width, bottom + 24, parts)
+    return drawing(title, description, width, bottom + 24, parts)
 
 
 def swatch(series: int) -> Markup:
     """A short piece of a series' line with its marker, for a legend; it says nothing by itself."""
-    drawn = _marker(series, 17, 7)
+    drawn = marker(series, 17, 7)
     stroke = Markup('<path class="line tone-{}" d="M2 7H32" stroke-dasharray="{}"/>').format(
         tone(series), TONES[tone(series)].dash
     )
@@ -179,9 +179,9 @@ def _grid(
                 _LEFT, y, right, y
             )
         )
-        parts.append(_text(_LEFT - 6, y + 4, name, "tick end"))
+        parts.append(word(_LEFT - 6, y + 4, name, "tick end"))
     for value, name in x_axis.ticks:
-        parts.append(_text(across(value), bottom + 17, name, "tick middle"))
+        parts.append(word(across(value), bottom + 17, name, "tick middle"))
         parts.append(
             Markup(
                 '<line class="grid" x1="{0:.1f}" y1="{1:.1f}" x2="{0:.1f}" y2="{2:.1f}"/>'
@@ -207,7 +207,7 @@ def _curve(line: Line, across: Callable[[float], float], down: Callable[[float],
     finite = [(x, y) for x, y in drawn if math.isfinite(y)]
     if line.faint or not finite:
         return path if pieces else Markup("")
-    return path + _marker(line.series, across(finite[-1][0]), down(finite[-1][1]))
+    return path + marker(line.series, across(finite[-1][0]), down(finite[-1][1]))
 
 
 def _end_labels(
@@ -226,7 +226,7 @@ def _end_labels(
     heights = apart([end[0] for end in ends], 14.0, _TOP, bottom)
     at = max((end[1] for end in ends), default=0.0)
     return Markup("").join(
-        _text(at + 9, height + 4, _label(line), f"label tone-{tone(line.series)}")
+        word(at + 9, height + 4, _label(line), f"label tone-{tone(line.series)}")
         for height, (_, _, line) in zip(heights, ends, strict=True)
     )
 
@@ -255,7 +255,7 @@ def _estimate(
 ) -> Markup:
     """One row of an interval chart."""
     look, line = f"tone-{tone(estimate.series)}", y + 13
-    parts = [_text(left, y, shorten(estimate.name, 28), f"label {look}")]
+    parts = [word(left, y, shorten(estimate.name, 28), f"label {look}")]
     if estimate.interval is not None:
         ends = [across(max(end, 0.0)) for end in estimate.interval]
         parts.append(
@@ -269,7 +269,7 @@ def _estimate(
         )
         for value in estimate.values
     ]
-    parts.append(_marker(estimate.series, across(estimate.mean), line))
+    parts.append(marker(estimate.series, across(estimate.mean), line))
     return Markup("").join(parts)
 
 
@@ -281,7 +281,7 @@ def _measured(estimate: Estimate, places: int) -> str:
     return f"{mean} ({percent_interval(estimate.interval, places)})".replace(" ", SPACE)
 
 
-def _marker(series: int, x: float, y: float) -> Markup:
+def marker(series: int, x: float, y: float) -> Markup:
     """The marker of a series at a place."""
     kind, points = f"marker tone-{tone(series)}", TONES[tone(series)].marker
     if not points:
@@ -296,12 +296,12 @@ def _label(line: Line) -> str:
     return shorten(line.name, 15)
 
 
-def _text(x: float, y: float, text: str, look: str) -> Markup:
+def word(x: float, y: float, text: str, look: str) -> Markup:
     """A word in a figure."""
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(look, x, y, text)
 
 
-def _svg(title: str, description: str, width: int, height: float, parts: list[Markup]) -> Markup:
+def drawing(title: str, description: str, width: int, height: float, parts: list[Markup]) -> Markup:
     """The whole figure; screen readers say its title and description instead of its parts."""
     return Markup(
         '<svg viewBox="0 0 {0} {1:.0f}" width="{0}" height="{1:.0f}" role="img">'

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from wellposed.report._load import load_race, load_run
@@ -50,8 +50,7 @@ def page(folder: RunFolder) -> str:
         if info["kind"] == "race"
         else view_run(load_run(folder), Album())
     )
-    template = _environment().get_template(f"{info['kind']}.html.jinja")
-    return template.render(view=view, info=info)
+    return template(f"{info['kind']}.html.jinja").render(view=view, info=info)
 
 
 def standalone(figure: Markup) -> str:
@@ -60,9 +59,13 @@ def standalone(figure: Markup) -> str:
     Args:
         figure: As `line_chart` and `interval_chart` make it for a page.
     """
-    template = _environment().get_template("figure.svg.jinja")
     head, rest = figure.split(">", 1)
-    return template.render(head=Markup(head), rest=Markup(rest))
+    return template("figure.svg.jinja").render(head=Markup(head), rest=Markup(rest))
+
+
+def template(name: str) -> Template:
+    """A template of this package; what is put into it is escaped, unless it is markup."""
+    return _environment().get_template(name)
 
 
 @lru_cache(maxsize=1)
