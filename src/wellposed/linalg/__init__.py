@@ -9,3 +9,5 @@ from wellposed.linalg._flatten import flatten as flatten
 from wellposed.linalg._flatten import unflatten as unflatten
 from wellposed.linalg._jacobian import Jacobian as Jacobian
 from wellposed.linalg._jacobian import jacobian as jacobian
+from wellposed.linalg._least_eigenvalue import Eigenvalue as Eigenvalue
+from wellposed.linalg._least_eigenvalue import least_eigenvalue as least_eigenvalue

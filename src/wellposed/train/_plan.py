@@ -16,7 +16,7 @@ _MOST_THREADS = 1024
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What `fit` is to do besides the formula; the fields are the keys of `[train]` in a recipe.
+    r"""What `fit` is to do besides the formula; the fields are the keys of `[train]` in a recipe.
 
     Args:
         epochs: Passes over the training part, at least 1.
@@ -34,6 +34,9 @@ class Plan:
             the best weights; None: never.
         monitor: What must improve on the validation part: "loss" or "error".
         evaluate_every: Updates between evaluations on the validation part; None: each epoch.
+        curvature: Training examples on which the most negative curvature of the objective is
+            measured at each evaluation, for 30 to 100 products with its Hessian; None: never. A
+            relaxation for the time t is well posed while $t < 1 / |\lambda_{\min}|$.
         log_every: Updates between records in the log; None: some 400 records per run, at least
             10 and at most 100 updates apart.
         checkpoint_every: Updates between checkpoints, or "epoch"; None: every 30 seconds, or as
@@ -56,6 +59,7 @@ class Plan:
     patience: int | None = None
     monitor: Literal["loss", "error"] = "loss"
     evaluate_every: int | None = None
+    curvature: int | None = None
     log_every: int | None = None
     checkpoint_every: int | Literal["epoch"] | None = None
     deterministic: bool = False
@@ -64,7 +68,7 @@ class Plan:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
             _require_count(name, getattr(self, name))
-        for name in ("threads", "patience", "evaluate_every", "log_every"):
+        for name in ("threads", "patience", "evaluate_every", "curvature", "log_every"):
             if getattr(self, name) is not None:
                 _require_count(name, getattr(self, name))
         most = f"threads must be at most {_MOST_THREADS}, got {self.threads}; try 1"

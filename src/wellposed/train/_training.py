@@ -19,6 +19,7 @@ from wellposed.optim import Anchored
 from wellposed.problem import Problem
 from wellposed.train._averaging import evaluated, moving_average
 from wellposed.train._clock import Clock
+from wellposed.train._curvature import least_curvature
 from wellposed.train._early_stopping import EarlyStopping
 from wellposed.train._evaluate import Evaluation, evaluate
 from wellposed.train._plan import Plan
@@ -165,6 +166,14 @@ class Training:
             found = evaluate(model, self._validation, self.problem.loss, autocast=self.autocast)
             value = found.loss if self.plan.monitor == "loss" else found.error
             return found, self.stopping.see(value, self.step, model)
+
+    def least_curvature(self) -> float:
+        """The most negative curvature on the first training examples, at the weights evaluated."""
+        examples = range(min(self.plan.curvature or 0, len(self.problem.data.train)))
+        inputs, targets = self.problem.data.train.take(torch.tensor(examples))
+        with self.clock.paused(), self.evaluated() as model:
+            batch = inputs.to(self.device), targets.to(self.device)
+            return least_curvature(self.problem, model, *batch)
 
     def is_finite(self) -> bool:
         """Whether all weights are finite; one synchronization per weight."""
