@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from wellposed.compare import Entry, Outcome, judge
 from wellposed.data import Batches
 from wellposed.optim import recompute_batch_norm
 from wellposed.recipe import Recipe, build, dataset
 from wellposed.runs import provenance
-from wellposed.stats import mean_interval
+from wellposed.stats import mean_interval, paired_difference
 from wellposed.train import evaluate, steps
 
 HERE = Path(__file__).parent
+PARITY = 0.3  # points of error: less is no difference to anybody
 RATES, ADAPTIVE_RATES = (0.03, 0.1, 0.3), (1e-3, 3e-3, 1e-2)
 torch.set_num_threads(1)
 
@@ -90,7 +90,7 @@ def run(recipe, data, *, test=True):
     model = made.problem.model if average is None else average.module
     for part in ("validation", "test") if test else ("validation",):
         if data.parts.get(part) is not None:
-            found = evaluate(model, data.parts[part], made.problem.loss)
+            found = evaluate(model, data.parts[part], made.problem.loss, batch_size=250)
             row |= {f"{part}_error": found.error, f"{part}_loss": round(found.loss, 5)}
     return row
 
@@ -166,30 +166,31 @@ def error_of(row, part):
     return row.get(f"{part}_error", 1.0)
 
 
-def standings(rows, methods, examples, part="test"):
-    """The comparison of methods over the seeds that all of them have run.
+def versus(rows, name, part="test"):
+    """What may be said of every other method against this one, seed by seed.
+
+    Student's intervals on the differences, together at 95 % over the methods (Bonferroni):
+    "behind" or "ahead" where 0 lies outside, "parity" where it lies inside and the interval
+    within `PARITY`, otherwise "undecided".
 
     Args:
         rows: By method, a list of rows with "seed".
-        methods: Which, in order.
-        examples: Of the part.
+        name: Against which.
         part: Whose error is compared.
     """
-    seeds = set.intersection(*({row["seed"] for row in rows[m]} for m in methods))
-    outcomes = [
-        Outcome(
-            Entry(m, row["seed"]),
-            error_of(row, part),
-            part,
-            examples,
-            {"gradient_evaluations": row.get("gradients", 0), "cpu_seconds": row["cpu_seconds"]},
-            row.get("diverged", ""),
-        )
-        for m in methods
-        for row in sorted(rows[m], key=lambda row: row["seed"])
-        if row["seed"] in seeds
-    ]
-    return judge(outcomes, {m: m for m in methods})
+    errors = {m: {row["seed"]: error_of(row, part) for row in found} for m, found in rows.items()}
+    seeds = sorted(set.intersection(*map(set, errors.values()))) if name in errors else []
+    if len(seeds) < 2:
+        return {}
+    level, found = 1 - 0.05 / max(1, len(errors) - 1), {}
+    for method in errors.keys() - {name}:
+        pair = [[100 * errors[m][seed] for seed in seeds] for m in (method, name)]
+        low, high = paired_difference(*pair, level)
+        decided = "behind" if low > 0 else "ahead" if high < 0 else ""
+        close = "parity" if max(-low, high) <= PARITY else "undecided"
+        difference = np.mean(pair[0]) - np.mean(pair[1])
+        found[method] = f"{decided or close} ({difference:+.2f} [{low:+.2f}, {high:+.2f}])"
+    return found
 
 
 def spread(values, places=2):
@@ -205,19 +206,6 @@ def interval(values, places=2):
         return ""
     low, high = mean_interval(100 * np.asarray(values))
     return f"[{max(low, 0):.{places}f}, {high:.{places}f}]"
-
-
-def versus(comparison, name):
-    """What may be said of every other method against this one, seed by seed."""
-    found = {}
-    for pair in comparison.pairs:
-        if name not in {pair.a, pair.b}:
-            continue
-        sign, other = (1, pair.b) if pair.a == name else (-1, pair.a)
-        low, high = sorted(-100 * sign * end for end in pair.interval)
-        word = ("behind" if low > 0 else "ahead") if pair.decided else "parity"
-        found[other] = f"{word} ({-100 * sign * pair.difference:+.2f} [{low:+.2f}, {high:+.2f}])"
-    return found
 
 
 def machine(**settings):
