@@ -149,6 +149,26 @@ def test_a_closure_that_fails_leaves_the_weights_bitwise_as_they_were(make, at):
 
 
 @every
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_a_step_of_length_0_leaves_every_bit(make, dtype):
+    params = weights(dtype)
+    kept = [p.detach().clone() for p in params]
+    optimizer = make(params, lr=0.0, radius=0.037)
+    for _ in range(5):
+        optimizer.step(bowl(params))
+    assert all(torch.equal(a, b) for a, b in zip(params, kept, strict=True))
+
+
+@pytest.mark.parametrize("make", [optim.SPSA, partial(optim.SPSA, directions=2), optim.MeZO])
+def test_parameters_of_one_shape_get_different_directions_in_one_group_or_two(make):
+    one, two = ([nn.Parameter(torch.zeros(9)) for _ in range(2)] for _ in range(2))
+    make(one).step(lambda: sum(p.sum() for p in one))
+    make([{"params": [p]} for p in two]).step(lambda: sum(p.sum() for p in two))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not torch.equal(one[0], one[1])
+
+
+@every
 def test_evaluations_build_no_graph(make):
     params, losses = weights(), []
 
