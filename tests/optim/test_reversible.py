@@ -5,10 +5,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wellposed.optim import _reversible
 from wellposed.optim._reversible import shift_, unshift_
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 INTS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+@pytest.fixture(autouse=True)
+def _no_tensor_is_small(monkeypatch):
+    """All go the way of large ones, where not said otherwise."""
+    monkeypatch.setattr(_reversible, "_SMALL", 0)
 
 
 def bits(t):
@@ -91,6 +98,13 @@ def test_only_what_rounding_took_is_kept():
     assert residue.values.tolist() == [pytest.approx(1e-12)]
     tiny = torch.full((100,), 1e-12)
     assert check(tiny, torch.full((100,), 1e-3))[0].nbytes == tiny.nbytes  # a copy, no more
+
+
+def test_a_small_tensor_is_copied(monkeypatch):
+    monkeypatch.setattr(_reversible, "_SMALL", 4)
+    for size, whole in ((4, True), (5, False)):
+        residue, _ = check(torch.ones(size), torch.full((size,), 0.25))
+        assert (residue.places is None) == whole
 
 
 @pytest.mark.parametrize(

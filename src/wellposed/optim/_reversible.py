@@ -6,6 +6,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+_SMALL = 4096
+"""Up to so many weights are copied: finding out which of them to keep costs more than they do."""
+
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -43,6 +46,8 @@ def shift_(weights: Tensor, shift: Tensor) -> Residue:
     """
     before = weights.clone()
     weights.add_(shift)
+    if weights.numel() <= _SMALL:
+        return Residue(before.flatten(), None)
     bits = _BITS[weights.element_size()]
     lost = (weights - shift).view(bits).ne(before.view(bits))
     count = int(lost.sum())
@@ -59,6 +64,6 @@ def unshift_(weights: Tensor, shift: Tensor, residue: Residue) -> None:
         weights.copy_(residue.values.view(weights.shape))
         return
     weights.sub_(shift)
-    if len(residue.places):
-        places = torch.unravel_index(residue.places.long(), weights.shape)
-        weights.index_put_(places, residue.values)
+    places = residue.places.long()
+    where = (places,) if weights.dim() == 1 else torch.unravel_index(places, weights.shape)
+    weights.index_put_(where, residue.values)
