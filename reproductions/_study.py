@@ -87,12 +87,28 @@ def run(recipe, data, *, test=True):
     if hasattr(made.optimizer, "finish_cycle"):
         made.optimizer.finish_cycle()
         recompute(made.problem.model, batches)
-    model = made.problem.model if average is None else average.module
-    for part in ("validation", "test") if test else ("validation",):
+    parts = ("validation", "test") if test else ("validation",)
+    if average is None:
+        return row | errors_on(made.problem.model, data, parts, made.problem.loss)
+    last = errors_on(made.problem.model, data, parts, made.problem.loss)
+    row |= errors_on(average.module, data, parts, made.problem.loss)
+    return row | {f"last_{key}": value for key, value in last.items()}
+
+
+def errors_on(model, data, parts, loss):
+    """Error and loss on those parts that there are; in batches that fit into the cache."""
+    row = {}
+    for part in parts:
         if data.parts.get(part) is not None:
-            found = evaluate(model, data.parts[part], made.problem.loss, batch_size=250)
+            found = evaluate(model, data.parts[part], loss, batch_size=250)
             row |= {f"{part}_error": found.error, f"{part}_loss": round(found.loss, 5)}
     return row
+
+
+def without_average(row):
+    """The row of the same training without its moving average, which did not change it."""
+    kept = {key: value for key, value in row.items() if f"last_{key}" not in row}
+    return {key.removeprefix("last_"): value for key, value in kept.items()}
 
 
 def recompute(model, batches):

@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python reproductions/allcnn_cifar10.py [--data-dir DIR] [--full]
 
-Scaled down by default: a sixth of the width, 200 gradients, published step sizes untuned, which
+Scaled down by default: a twelfth of the width, 200 gradients, published step sizes untuned, which
 shows that everything runs and not who is better. With --full, on a GPU: the width and the 200
 passes of the papers, three seeds. Appends to allcnn-cifar10.jsonl and writes allcnn-cifar10.md.
 """
@@ -25,7 +25,7 @@ from wellposed.recipe import build
 from wellposed.train import fit
 
 SCALED = [
-    "model.width=16",
+    "model.width=8",
     "data.examples=25000",
     "train.epochs=1",
     "train.device=cpu",
@@ -101,10 +101,10 @@ def table(log):
         lines += ["## The papers' width and passes", "", *section("full", log)]
     if log.find(scale="scaled"):
         lines += [
-            "## Scaled down: a sixth of the width, 200 gradients, JPEG images",
+            "## Scaled down: a twelfth of the width, 200 gradients, JPEG images",
             "",
             *section("scaled", log),
-            "**Not a reproduction**: 200 gradients of a network with 1/36 of the weights, where "
+            "**Not a reproduction**: 200 gradients of a network with 1/144 of the weights, where "
             "the authors take 60,000 and more, on JPEG images, step sizes not tuned. It shows that "
             "the recipe trains and how the methods begin. For the published figures run the "
             "script with --full where there is a GPU; none was at hand.",

@@ -21,19 +21,20 @@ from _study import (
     Log,
     at_kept_weights,
     error_of,
+    errors_on,
     interval,
     machine,
     recipe_of,
     recompute,
     spread,
     versus,
+    without_average,
 )
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wellposed.data import Batches
 from wellposed.optim import SGD, Cosine, DiLoCo, GroupScheduler, Lookahead, Parle
 from wellposed.recipe import build
-from wellposed.train import evaluate
 
 TOTAL = 480  # gradients of one model, or of three replicas together; T below
 TUNING_SEED = 100
@@ -84,14 +85,25 @@ def run(entrant, recipe, lr, data, *, test):
     row = {"gradients": steps * n, "cpu_seconds": round(time.process_time() - began, 1)}
     if not objective.isfinite():
         return {**row, "diverged": "the objective is not finite at the end"}
+    parts = ("validation", "test") if test else ("validation",)
     with at_kept_weights(optimizer):
-        if average is None and hasattr(optimizer, "at_anchor"):
+        if hasattr(optimizer, "at_anchor"):
             recompute(first, orders[0])
-        for part in ("validation", "test") if test else ("validation",):
-            kept = first if average is None else average.module
-            found = evaluate(kept, data.parts[part], loss, batch_size=250)
-            row |= {f"{part}_error": found.error, f"{part}_loss": round(found.loss, 5)}
-    return row
+        last = errors_on(first, data, parts, loss)
+    if average is None:
+        return row | last
+    row |= errors_on(average.module, data, parts, loss)
+    return row | {f"last_{key}": value for key, value in last.items()}
+
+
+def row_of(entrant, recipe, key, log, data):
+    """A row, from the log or made; SGD's is that of SGD-EMA without the average."""
+    test = key["part"] == "final"
+    if entrant != "SGD":
+        return log.once(key, lambda: run(entrant, recipe, key["lr"], data(recipe), test=test))
+    averaged = row_of("SGD-EMA", recipe, {**key, "method": "SGD-EMA"}, log, data)
+    plain = without_average(averaged)
+    return log.once(key, lambda: {k: value for k, value in plain.items() if k not in key})
 
 
 def _descend(models, loss, optimizer, streams, steps, average):
@@ -119,8 +131,7 @@ def tuned(entrant, recipe, log, data):
     trials, one = {}, recipe.override([f"seed={TUNING_SEED}"])
     for lr in ADAPTIVE_RATES if entrant.startswith("DiLoCo") else RATES:
         key = {"part": "tuning", "method": entrant, "lr": lr, "seed": TUNING_SEED}
-        row = log.once(key, lambda lr=lr: run(entrant, one, lr, data(one), test=False))
-        trials[lr] = error_of(row, "validation")
+        trials[lr] = error_of(row_of(entrant, one, key, log, data), "validation")
     return min(trials, key=trials.get)
 
 
@@ -132,10 +143,7 @@ def study(net, log, data, seeds):
         for entrant in ENTRANTS:
             one = whole.run("SGD", seed)
             key = {"part": "final", "method": entrant, "lr": best[entrant], "seed": seed}
-            log.once(
-                key,
-                lambda e=entrant, one=one: run(e, one, best[e], data(one), test=True),
-            )
+            row_of(entrant, one, key, log, data)
 
 
 def section(net, log):

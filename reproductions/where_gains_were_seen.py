@@ -11,7 +11,7 @@ import argparse
 import math
 
 import numpy as np
-from _study import HERE, Datasets, Log, error_of, machine, recipe_of, run, spread
+from _study import HERE, Datasets, Log, error_of, machine, recipe_of, run, spread, without_average
 
 from wellposed.report import Frame, Line, line_chart, standalone
 
@@ -49,11 +49,20 @@ def study(conditions, methods, seeds, log, data):
         for name in conditions:
             for method in methods or recipe.methods:
                 for lr in rates(method):
-                    one = recipe.run(method, seed).override(
-                        [*CONDITIONS[name][2], f"optimizer.lr={lr}"]
-                    )
                     key = {"condition": name, "method": method, "lr": lr, "seed": seed}
-                    log.once(key, lambda one=one: run(one, data(one)))
+                    log.once(key, lambda key=key: make(recipe, log, data, key))
+
+
+def make(recipe, log, data, key):
+    """A row; SGD's is that of SGD-EMA without the average, which trains in the same way."""
+    method = "SGD-EMA" if key["method"] == "SGD" else key["method"]
+    one = recipe.run(method, key["seed"]).override(
+        [*CONDITIONS[key["condition"]][2], f"optimizer.lr={key['lr']}"]
+    )
+    if key["method"] != "SGD":
+        return run(one, data(one))
+    averaged = log.once({**key, "method": method}, lambda: run(one, data(one)))
+    return {name: value for name, value in without_average(averaged).items() if name not in key}
 
 
 def curves(log, condition, methods):
