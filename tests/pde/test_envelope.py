@@ -33,3 +33,9 @@ def test_a_deep_hole_takes_all():
 
 def test_a_line_of_equals_stays_where_it_is():
     np.testing.assert_array_equal(lower_envelope(np.zeros(5), 1.0), np.arange(5))
+
+
+def test_the_flattest_parabolas_do_not_overflow():
+    values = np.array([3.0, 1.0, 2.0])
+    np.testing.assert_array_equal(lower_envelope(values, 0.0), [1, 1, 1])
+    np.testing.assert_array_equal(lower_envelope(1e300 * values, 1e-300), [1, 1, 1])

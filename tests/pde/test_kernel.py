@@ -37,6 +37,18 @@ def test_weights_are_those_of_all_mirror_images():
         np.testing.assert_allclose(kernel.squares[i], square, atol=1e-12)
 
 
+def test_a_very_wide_density_is_flat_and_keeps_its_moments():
+    axis = np.linspace(-1, 1, 21)
+    count = np.full(21, 2.0)
+    count[[0, -1]] = 1
+    for deviation in (7.9, 8.1, 1e6):  # the axis is 2 long
+        kernel = gaussian(axis, deviation)
+        weights = np.exp(kernel.log_weights)
+        np.testing.assert_allclose(weights, np.tile(count / 40, (21, 1)), rtol=1e-10)
+        np.testing.assert_allclose(kernel.means, 0, atol=1e-10)
+        np.testing.assert_allclose((weights * kernel.squares).sum(axis=1), deviation**2, rtol=1e-9)
+
+
 def test_far_away_weights_are_small_and_not_lost():
     kernel = gaussian(np.linspace(0, 1, 101), 0.01)
     assert kernel.log_weights[0, -1] == pytest.approx(-5000, rel=1e-3)  # exp of it is 0

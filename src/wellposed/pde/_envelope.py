@@ -18,7 +18,8 @@ def lower_envelope(values: np.ndarray, curvature: float) -> np.ndarray:
     References:
         Felzenszwalb and Huttenlocher, Distance transforms of sampled functions, 2012.
     """
-    heights = (values / curvature).tolist()
+    least = max(curvature, 1e-280 * float(np.ptp(values))) or 1.0  # so that no height overflows
+    heights = ((values - values.min()) / least).tolist()
     roots, starts = [0], [-np.inf]  # the parabolas of the envelope, and where each takes over
     for j in range(1, len(heights)):
         start = _crossing(heights, roots[-1], j)

@@ -1,6 +1,7 @@
 """The Gaussian kernel on a grid whose edges are mirrors."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -9,6 +10,7 @@ import numpy as np
 from wellposed.errors import require
 
 _DEVIATIONS = 9.0  # mirror images farther away than this weigh below 1e-17
+_FLAT = 4.0  # from this many lengths of the axis on, the mirrored density is flat to 1e-30
 
 
 @final
@@ -40,34 +42,35 @@ def gaussian(axis: np.ndarray, deviation: float) -> Kernel:
         axis: A uniform axis of n points.
         deviation: $\sigma$, at least the spacing.
 
-    Cost: $n^2$ times the number of images, which grows with $\sigma$ over the length of the axis.
+    Cost: $n^2$ exponentials for each of 6 to 74 images, the more the larger $\sigma$ is; memory of
+    about 8 arrays of $n^2$ numbers.
     """
-    n, length = len(axis), float(axis[-1] - axis[0])
-    h = length / (n - 1)
-    periods = max(1, int(np.ceil(_DEVIATIONS * deviation / (2 * length))))
-    place = axis - axis[0]
-    direct = place[None, :] - place[:, None]
-    mirrored = -place[None, :] - place[:, None]
-    edges = np.zeros(n)
-    edges[[0, -1]] = -np.inf  # an edge is its own mirror image, and counts once
-    logs = np.full((n, n), -np.inf)
-    images = [
-        (away + 2 * k * length, count)
-        for k in range(-periods, periods + 1)
-        for away, count in ((direct, np.zeros(n)), (mirrored, edges))
-    ]
-    for away, count in images:
-        logs = np.logaddexp(logs, count - 0.5 * (away / deviation) ** 2)
-    means, squares = np.zeros((n, n)), np.zeros((n, n))
-    for away, count in images:
-        share = np.exp(count - 0.5 * (away / deviation) ** 2 - logs)
+    length = float(axis[-1] - axis[0])
+    h = length / (len(axis) - 1)
+    flat = min(deviation, _FLAT * length)
+    logs = np.full((len(axis), len(axis)), -np.inf)
+    for away, count in _images(axis, flat):
+        logs = np.logaddexp(logs, count - 0.5 * (away / flat) ** 2)
+    means, squares = np.zeros_like(logs), np.zeros_like(logs)
+    for away, count in _images(axis, flat):
+        share = np.exp(count - 0.5 * (away / flat) ** 2 - logs)
         means += share * away
         squares += share * away**2
-    total = np.exp(
-        -0.5
-        * (np.arange(-np.ceil(40 * deviation / h), 40 * deviation / h + 1) * h / deviation) ** 2
-    ).sum()
-    return Kernel(logs - np.log(total), means, squares)
+    reach = math.ceil(40 * flat / h)
+    total = np.exp(-0.5 * (np.arange(-reach, reach + 1) * h / flat) ** 2).sum()
+    return Kernel(logs - np.log(total), means, squares + (deviation**2 - flat**2))
+
+
+def _images(axis: np.ndarray, deviation: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """How far every point's images are from every point, and the logarithm of how they count."""
+    place, length = axis - axis[0], float(axis[-1] - axis[0])
+    once = np.zeros(len(axis))
+    edges = np.zeros(len(axis))
+    edges[[0, -1]] = -np.inf  # an edge is its own mirror image, and counts once
+    periods = max(1, math.ceil(_DEVIATIONS * deviation / (2 * length)))
+    for k in range(-periods, periods + 1):
+        yield place[None, :] - place[:, None] + 2 * k * length, once
+        yield -place[None, :] - place[:, None] + 2 * k * length, edges
 
 
 def require_resolved(deviation: float, spacing: tuple[float, ...], said: str) -> None:

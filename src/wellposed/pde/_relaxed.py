@@ -25,7 +25,8 @@ class Relaxed:
             `cole_hopf`; None for `heat` and `finite_differences`.
         trusted: Where the edges cannot have mattered, booleans in the shape of the grid: whatever
             the loss does beyond them, as long as it stays above its minimum on the grid (for the
-            upper envelopes: below its maximum).
+            upper envelopes: below its maximum). Exact for envelopes; otherwise up to a share of
+            1e-8 of what lies beyond, for `heat` times its difference from the mirror image.
     """
 
     values: np.ndarray
