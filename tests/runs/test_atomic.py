@@ -80,6 +80,15 @@ def test_folder_in_the_way_is_a_sentence(tmp_path):
         atomic_write(tmp_path / "file", "text")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are for Unix")
+def test_a_pipe_or_device_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RunFolderError, match="pipe is no plain file, so it was not replaced"):
+        atomic_write(tmp_path / "pipe", "data")
+    assert (tmp_path / "pipe").is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_system_that_cannot_sync_a_folder_still_writes(tmp_path, monkeypatch):
     def refuse(path, flags, *rest):
         raise PermissionError(errno.EACCES, "no")

@@ -1,7 +1,7 @@
 """Replicas of one model in several processes: who they are, and the sum over them."""
 
 from collections.abc import Iterable
-from typing import Any, Self, final
+from typing import Any, final
 
 import torch
 import torch.distributed as dist
@@ -87,5 +87,5 @@ class Replicas:
                     "processes that hold the same shard",
                 )
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Replicas":
         return self

@@ -21,15 +21,18 @@ def atomic_write(path: Path, data: bytes | str) -> None:
     """Replace the file at `path` by `data`; whatever happens, it holds the old or the new, whole.
 
     The data go to a temporary file in the same folder, reach the disk (fsync), and are then
-    renamed over `path`. A symbolic link at `path` is replaced, not followed.
+    renamed over `path`. A symbolic link at `path` is replaced, not followed; a device, a pipe or a
+    folder there is left alone.
 
     Args:
         path: The file to write; its folder must exist.
         data: Its new content; text is written as UTF-8.
 
-    Raises `RunFolderError` if the disk is full, the folder read-only or missing; the older file is
-    then as it was, and no temporary file is left.
+    Raises `RunFolderError` if the disk is full, the folder read-only or missing, or `path` no plain
+    file; what was there is then as it was, and no temporary file is left.
     """
+    if _is_special(path):
+        raise RunFolderError(f"{path} is no plain file, so it was not replaced; name a new file")
     content = data.encode("utf-8", "replace") if isinstance(data, str) else data
     temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
@@ -41,6 +44,15 @@ def atomic_write(path: Path, data: bytes | str) -> None:
         with suppress(OSError):  # after a success it has moved away
             temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something is there that a rename would destroy for others: a device or a pipe."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # met again when it is written
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
 
 def open_plain(path: Path, limit: int) -> BinaryIO:
