@@ -86,7 +86,7 @@ def test_a_pipe_or_device_is_not_replaced(tmp_path):
     with pytest.raises(RunFolderError, match="pipe is no plain file, so it was not replaced"):
         atomic_write(tmp_path / "pipe", "data")
     assert (tmp_path / "pipe").is_fifo()
-    assert os.listdir(tmp_path) == ["pipe"]
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_system_that_cannot_sync_a_folder_still_writes(tmp_path, monkeypatch):
