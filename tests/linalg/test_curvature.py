@@ -147,3 +147,9 @@ def test_a_loss_linear_in_the_outputs_is_refused():
     outputs = model(sample()[0])
     with pytest.raises(ArgumentError, match="linear in the outputs"):
         gauss_newton(outputs.sum(), outputs, list(model.parameters()))
+
+
+def test_a_loss_of_another_model_is_refused():
+    used, idle = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
+    with pytest.raises(ArgumentError, match="loss depends on none of the 1 weight tensors"):
+        hessian(used.square().sum(), [idle])

@@ -10,7 +10,7 @@ def test_a_difference_is_taken_count_by_count():
 
 
 def test_everything_in_gradients():
-    assert Effort(losses=6, gradients=3, products=5).gradient_equivalents == pytest.approx(15)
+    assert Effort(losses=6, gradients=3, products=5).gradient_equivalents == pytest.approx(16)
 
 
 def test_it_reads_a_group_and_nothing_else_of_it():

@@ -319,6 +319,14 @@ def test_all_weights_frozen_is_refused(method):
 
 
 @each
+def test_weights_of_another_model_are_refused(method):
+    net, other = Net(), Net()
+    optimizer = method.make(net, [nn.Parameter(torch.ones(2))])
+    with pytest.raises(ArgumentError, match=r"depends? on none of the|left no gradient"):
+        optimizer.step(method.closure(other, optimizer, sample()))
+
+
+@each
 def test_a_sparse_gradient_is_refused(method):
     net, optimizer = begin(method)
     net.hidden = nn.Sequential(nn.Embedding(3, 6, sparse=True))

@@ -1,6 +1,7 @@
 """VarPro against scipy, finite differences and the joint problem."""
 
 import copy
+import inspect
 
 import numpy as np
 import pytest
@@ -249,7 +250,6 @@ WRONG = [
     ({"weight_decay": -1.0}, "weight_decay=-1"),
     ({"tolerance": 0.0}, "tolerance=0"),
     ({"lr": -1.0}, "lr=-1"),
-    ({"output": nn.Conv2d(1, 1, 1)}, "type Conv2d.*nn.Linear"),
     ({"output": nn.Linear(1000, 10)}, "10010 weights.*4096"),
     ({"output": nn.Linear(5, 3)}, "several kinds.*float32.*float64"),
 ]
@@ -260,3 +260,9 @@ def test_a_wrong_argument_is_refused(arguments, sentence):
     model = Net()
     with pytest.raises(ArgumentError, match=sentence):
         VarPro(model.hidden.parameters(), **({"output": model.output} | arguments))
+
+
+def test_an_output_layer_that_is_not_linear_is_refused():
+    unchecked = inspect.unwrap(VarPro.__init__)  # where types are checked, that check comes first
+    with pytest.raises(ArgumentError, match=r"type Conv2d.*nn\.Linear"):
+        unchecked(VarPro.__new__(VarPro), Net().hidden.parameters(), nn.Conv2d(1, 1, 1))

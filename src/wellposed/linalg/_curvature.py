@@ -26,8 +26,15 @@ def hessian(loss: Tensor, params: Sequence[Tensor]) -> tuple[Tensor, Operator]:
 
     Cost: one gradient evaluation, and one backward pass through it per product, at most two
     gradient evaluations.
+
+    Raises `ArgumentError` if the loss depends on none of the parameters.
     """
     grads = torch.autograd.grad(loss, params, create_graph=True, allow_unused=True)
+    require(
+        any(g is not None for g in grads),
+        f"the loss depends on none of the {len(params)} weight tensors; it has to be computed by "
+        "the model whose weights these are",
+    )
     gradient = flatten([g if g is None else g.detach() for g in grads], params)
 
     def product(vector: Tensor) -> Tensor:
@@ -66,7 +73,8 @@ def gauss_newton(
     Cost: two gradient evaluations; per product one J v, one J'u and a product with H, which is
     cheap: together less than two gradient evaluations.
 
-    Raises `ArgumentError` if the loss does not depend on the outputs, or only linearly.
+    Raises `ArgumentError` if the loss does not depend on the outputs, or only linearly, or the
+    outputs depend on none of the parameters.
     """
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(

@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from wellposed.errors import require
 from wellposed.linalg._flatten import flatten, unflatten
 
 
@@ -35,8 +36,6 @@ class Jacobian:
         r"""$Jv$ of the outputs' shape for v of shape (n,): one backward pass of a backward pass."""
         pieces = unflatten(vector, self.params)
         pairs = [(g, v) for g, v in zip(self.pulled, pieces, strict=True) if g is not None]
-        if not pairs:
-            return torch.zeros_like(self.outputs)
         (found,) = torch.autograd.grad(
             [g for g, _ in pairs], self.probe, [v for _, v in pairs], retain_graph=True
         )
@@ -58,10 +57,17 @@ def jacobian(outputs: Tensor, params: Sequence[Tensor]) -> Jacobian:
         params: Leaves of that graph, at least one.
 
     Cost: one backward pass, kept with its graph.
+
+    Raises `ArgumentError` if the outputs depend on none of the parameters.
     """
     with torch.enable_grad():
         probe = torch.zeros_like(outputs, requires_grad=True)
         pulled = torch.autograd.grad(
             outputs, params, probe, create_graph=True, retain_graph=True, allow_unused=True
         )
+    require(
+        any(g is not None for g in pulled),
+        f"the outputs depend on none of the {len(params)} weight tensors; they have to be computed "
+        "by the model whose weights these are",
+    )
     return Jacobian(outputs, tuple(params), probe, tuple(pulled))

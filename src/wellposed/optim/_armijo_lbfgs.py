@@ -86,7 +86,7 @@ class ArmijoLBFGS(LargeSample):
         counts = {"iterations": iterations, "history": history, "max_trials": max_trials}
         for key, value in counts.items():
             require(value >= 1, f"ArmijoLBFGS got {key}={value}; it is at least 1")
-        super().__init__(params, {"lr": lr, **counts, "alpha": lr or 1.0, "pairs": 0})
+        super().__init__(params, {"lr": lr, **counts, "alpha": float(lr) or 1.0, "pairs": 0})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -124,9 +124,9 @@ class ArmijoLBFGS(LargeSample):
             if order and slope >= 0:  # by rounding only
                 group["pairs"] = 0
                 continue
-            first = min(group["alpha"], group["lr"])
+            first = min(group["alpha"], float(group["lr"]))
             if not order:
-                first = min(group["lr"], 1.0 / max(float(gradient.norm()), 1.0))
+                first = min(float(group["lr"]), 1.0 / max(float(gradient.norm()), 1.0))
             if self._is_at_rest(loss, slope, direction, first, kept):
                 return loss, gradient
             trial, after, there = self._search(closure, kept, direction, loss, slope, first)
@@ -137,7 +137,7 @@ class ArmijoLBFGS(LargeSample):
                 group["outcome"] = "accepted"
                 return after, there
             kept.restore()
-            group["alpha"] = group["lr"]
+            group["alpha"] = float(group["lr"])
             if not order:
                 break
             group["pairs"] = 0

@@ -34,10 +34,7 @@ def consensus(groups: list[dict[str, Any]], coupling: Coupling) -> Iterator[None
 
 @torch.no_grad()
 def spread(groups: list[dict[str, Any]], coupling: Coupling) -> float:
-    r"""$\sqrt{\frac1n \sum_a \|x_a - \bar x\|^2}$ of parameters that hold the anchors.
-
-    Of shards, those of this process count.
-    """
+    r"""$\sqrt{\frac1n \sum_a \|x_a - \bar x\|^2}$ of parameters that hold the anchors."""
     replicas = _precise(_weights(groups))
     mean = coupling.mean(replicas)
     total = torch.zeros((), dtype=torch.float64, device=mean[0].device)

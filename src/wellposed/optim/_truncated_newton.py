@@ -75,7 +75,13 @@ class TruncatedNewton(LargeSample):
             radius is None or radius > 0,
             f"{name} got radius={radius}; it is above 0, or None for no trust region",
         )
-        numbers = {"lr": lr, **counts, "forcing": forcing, "radius": radius, "alpha": lr or 1.0}
+        numbers = {
+            "lr": lr,
+            **counts,
+            "forcing": forcing,
+            "radius": radius,
+            "alpha": float(lr) or 1.0,
+        }
         super().__init__(params, numbers | own)
 
     @torch.no_grad()
@@ -115,7 +121,7 @@ class TruncatedNewton(LargeSample):
             direction, slope = found.x, float(gradient @ found.x)
             if slope >= 0:  # 0, or by rounding
                 direction, slope = -gradient, -float(gradient @ gradient)
-            first = min(group["alpha"], group["lr"])
+            first = min(group["alpha"], float(group["lr"]))
             if self._is_at_rest(loss, slope, direction, first, kept):
                 kept.restore()
                 return loss
@@ -131,7 +137,7 @@ class TruncatedNewton(LargeSample):
             kept.restore()
             again = self._value(closure)
             kept.restore()
-        group["alpha"] = group["lr"]
+        group["alpha"] = float(group["lr"])
         self._no_decrease(loss, first * slope, again)
         return loss
 
