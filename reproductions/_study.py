@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wellposed.data import Batches
@@ -24,6 +25,7 @@ from wellposed.stats import mean_interval, paired_difference
 from wellposed.train import evaluate, steps
 
 HERE = Path(__file__).parent
+ONE = 0.01  # points of error that one of 10,000 test images makes
 PARITY = 0.3  # points of error: less is no difference to anybody
 RATES, ADAPTIVE_RATES = (0.03, 0.1, 0.3), (1e-3, 3e-3, 1e-2)
 torch.set_num_threads(1)
@@ -202,9 +204,12 @@ def versus(rows, name, part="test"):
     for method in errors.keys() - {name}:
         pair = [[100 * errors[m][seed] for seed in seeds] for m in (method, name)]
         low, high = paired_difference(*pair, level)
+        difference, half = (low + high) / 2, (high - low) / 2
+        rounding = ONE / math.sqrt(6 * len(seeds))  # equal differences in few seeds prove nothing
+        half = max(half, rounding * float(stdtrit(len(seeds) - 1, 0.5 + level / 2)))
+        low, high = difference - half, difference + half
         decided = "behind" if low > 0 else "ahead" if high < 0 else ""
         close = "parity" if max(-low, high) <= PARITY else "undecided"
-        difference = np.mean(pair[0]) - np.mean(pair[1])
         found[method] = f"{decided or close} ({difference:+.2f} [{low:+.2f}, {high:+.2f}])"
     return found
 

@@ -79,3 +79,15 @@ def test_the_explicit_pull_is_the_gradient_of_the_penalty():
     point = y.detach().clone().requires_grad_()
     (point.sum() + 1.5 * (point - x).square().sum()).backward()
     torch.testing.assert_close(shifted[0], point.grad)
+
+
+@pytest.mark.parametrize("flags", [{}, {"weight_decay": 0.1}, {"maximize": True}], ids=str)
+@pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_no_kernel_writes_to_the_gradients(flags, kernel):
+    # torch's own list kernel adds the momentum to the gradients it is given.
+    p = nn.Parameter(torch.ones(3))
+    optimizer = Relaxation([p], nesterov=True, **flags, **kernel)
+    p.grad = torch.ones(3)
+    for _ in range(3):
+        optimizer.step()
+    assert p.grad.tolist() == [1.0, 1.0, 1.0]

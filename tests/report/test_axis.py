@@ -97,3 +97,10 @@ def test_log_is_wanted_for_large_ratios(values, answer):
 )
 def test_number_names(value, name):
     assert number_name(value) == name
+
+
+@pytest.mark.parametrize("values", [[0.2, 0.43], [0.21, 0.23], [3.0, 8.0], [1e-5, 1.4e-5]])
+def test_a_logarithmic_axis_over_less_than_a_decade_still_names_several_values(values):
+    axis = logarithmic(values, name=str)
+    assert 3 <= len(axis.ticks) <= 7
+    assert all(axis.low <= tick <= axis.high for tick, _ in axis.ticks)

@@ -62,6 +62,7 @@ from wellposed.optim._kiefer_wolfowitz import KieferWolfowitz as KieferWolfowitz
 from wellposed.optim._laplacian_smoothing import LaplacianSmoothing as LaplacianSmoothing
 from wellposed.optim._lasry_lions import LasryLions as LasryLions
 from wellposed.optim._lookahead import Lookahead as Lookahead
+from wellposed.optim._meeting import meet as meet
 from wellposed.optim._memory import memory as memory
 from wellposed.optim._mezo import MeZO as MeZO
 from wellposed.optim._newton_cg import NewtonCG as NewtonCG

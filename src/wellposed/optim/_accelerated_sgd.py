@@ -131,10 +131,11 @@ class AcceleratedSGD(TwoPoints):
         loss = evaluate(closure)
         with torch.no_grad():
             for index, group in enumerate(self.param_groups):
+                params = [p for p in group["params"] if p.grad is not None]
+                pairs = self.pairs(index, params)  # also at lr 0: a checkpoint wants the state
                 if float(group["lr"]) > 0:
                     step = _advance(group)
-                    params = [p for p in group["params"] if p.grad is not None]
-                    for pair in self.pairs(index, params):
+                    for pair in pairs:
                         grads = [p.grad for p in pair.params if p.grad is not None]
                         _move(pair.working(), pair.anchors, grads, step)
                         pair.write()

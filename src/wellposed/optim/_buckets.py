@@ -83,6 +83,12 @@ def local(tensors: list[Tensor]) -> list[Tensor]:
     return [t.to_local() if hasattr(t, "to_local") else t for t in tensors]
 
 
+def whole(value: Tensor) -> Tensor:
+    """A number computed from tensors, summed over the shards if they were sharded (collective)."""
+    full: Tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
+    return full
+
+
 def shard_of(p: Any) -> tuple[int, ...]:
     """The number of this process among those that hold different parts of the parameter.
 

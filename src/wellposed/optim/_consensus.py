@@ -34,7 +34,10 @@ def consensus(groups: list[dict[str, Any]], coupling: Coupling) -> Iterator[None
 
 @torch.no_grad()
 def spread(groups: list[dict[str, Any]], coupling: Coupling) -> float:
-    r"""$\sqrt{\frac1n \sum_a \|x_a - \bar x\|^2}$ of parameters that hold the anchors."""
+    r"""$\sqrt{\frac1n \sum_a \|x_a - \bar x\|^2}$ of parameters that hold the anchors.
+
+    Of shards, those of this process count.
+    """
     replicas = _precise(_weights(groups))
     mean = coupling.mean(replicas)
     total = torch.zeros((), dtype=torch.float64, device=mean[0].device)

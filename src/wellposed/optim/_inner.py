@@ -66,6 +66,8 @@ def _sgd(
         return
     if not fused and foreach is None:
         foreach = True
+    if foreach and group["nesterov"] and buffers and group["weight_decay"] == 0:
+        grads = [g.clone() for g in grads]  # torch would add the momentum to what it is given
     sgd(
         params,
         grads,

@@ -12,7 +12,7 @@ from torch.optim.optimizer import ParamsT
 from wellposed.errors import require
 from wellposed.optim import _probe
 from wellposed.optim._base import evaluate
-from wellposed.optim._buckets import SLOTS, Bucket
+from wellposed.optim._buckets import SLOTS, Bucket, whole
 from wellposed.optim._cycle import draw, exchange
 from wellposed.optim._inner import sgd_step
 from wellposed.optim._picard_check import check_group
@@ -180,10 +180,11 @@ class Picard(TwoLevel):
         moved = slope = noise = 0.0
         for group, bucket in self._whole():
             for p, x in zip(bucket.params, bucket.anchors, strict=True):
-                moved += torch.linalg.vector_norm(p.detach() - x).item() ** 2
+                moved += whole(torch.linalg.vector_norm(p.detach() - x)).item() ** 2
                 noise += group["spread"] ** 2 * p.numel()
                 if p.grad is not None:
-                    slope += (float(group["lr"]) * torch.linalg.vector_norm(p.grad).item()) ** 2
+                    steep = whole(torch.linalg.vector_norm(p.grad)).item()
+                    slope += (float(group["lr"]) * steep) ** 2
         return {
             "inner_index": first["inner_index"],
             "outer_index": first["outer_index"],
@@ -213,7 +214,9 @@ class Picard(TwoLevel):
         for group in self.param_groups:
             group["inner_index"] += 1
         cold = fresh and any(group["spread"] > 0 for group in self.param_groups)
-        if cold or first["inner_index"] >= first["inner_steps"]:
+        # At lr 0 nothing moves; a distributed checkpoint then wants all of the base's state.
+        still = fresh and all(group["lr"] == 0 for group in self.param_groups)
+        if cold or still or first["inner_index"] >= first["inner_steps"]:
             self._base_step(listed)
         else:
             self._displace(listed)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from wellposed.optim._buckets import Bucket, blend_, same_layout
+from wellposed.optim._buckets import Bucket, blend_, local, same_layout, whole
 
 
 def anchor(bucket: Bucket) -> None:
@@ -76,7 +76,7 @@ def spread(bucket: Bucket, noise: list[Tensor]) -> None:
     r"""Move the weights to $x + \xi$."""
     y = bucket.working()
     _copy(bucket, y, bucket.anchors)
-    torch._foreach_add_(y, noise)
+    torch._foreach_add_(local(y), noise)
     bucket.write(y)
 
 
@@ -103,8 +103,7 @@ def norm(listed: list[tuple[Bucket, list[Tensor]]], *, adaptive: bool) -> float:
         slopes = [p for bucket, _ in listed for p in bucket.params]
     listable = all(bucket.plain for bucket, _ in listed)
     total = get_total_norm(slopes, foreach=True if listable else None)
-    total = total.full_tensor() if hasattr(total, "full_tensor") else total
-    return total.item()
+    return whole(total).item()
 
 
 def scale_of(total: float) -> float:

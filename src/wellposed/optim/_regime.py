@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wellposed.optim._buckets import Bucket
+from wellposed.optim._buckets import Bucket, whole
 from wellposed.optim._cycle import gamma_of, noise_std
 
 
@@ -46,14 +46,14 @@ def _sums(group: dict[str, Any], bucket: Bucket) -> list[float]:
     """Sums over a bucket: |x - mu|^2, the same where there are gradients, (x - mu) g, |g|^2."""
     total = torch.zeros(4, dtype=torch.float64, device=bucket.params[0].device)
     for p, x, mu in zip(bucket.params, *_ends(group, bucket), strict=True):
-        difference = (x.detach() - mu.detach()).flatten()
-        square = torch.linalg.vector_norm(difference, dtype=torch.float64).square()
+        difference = x.detach() - mu.detach()
+        square = whole(torch.linalg.vector_norm(difference, dtype=torch.float64)).square()
         total[0] += square
         if p.grad is not None:
-            g = p.grad.flatten()
+            g = p.grad
             total[1] += square
-            total[2] += (difference * g).sum(dtype=torch.float64)
-            total[3] += torch.linalg.vector_norm(g, dtype=torch.float64).square()
+            total[2] += whole((difference * g).sum(dtype=torch.float64))
+            total[3] += whole(torch.linalg.vector_norm(g, dtype=torch.float64)).square()
     if group["inner_index"] == 0:  # the difference is the outer step, eta (x - mu)
         total[:2] /= group["outer_lr"] ** 2
         total[2] /= group["outer_lr"]

@@ -59,9 +59,28 @@ class Replicas:
 
     def least(self, numbers: list[int], device: torch.device | None = None) -> list[int]:
         """The least of each number over the processes; all of them call this, in step."""
-        found = torch.tensor(numbers, dtype=torch.int64, device=device)
+        where = device or ("cuda" if dist.get_backend(self.group) == "nccl" else "cpu")
+        found = torch.tensor(numbers, dtype=torch.int64, device=where)
         dist.all_reduce(found, op=dist.ReduceOp.MIN, group=self.group)
         return [int(n) for n in found.tolist()]
+
+    def newest_common(self, held: Iterable[int]) -> int | None:
+        """The largest number that all processes hold, or None; all call this, in step.
+
+        After a crash the newest checkpoints of the replicas may be of different cycles: go on from
+        the newest that all of them have.
+
+        Args:
+            held: Numbers at least 0, such as the steps of this process's checkpoints.
+        """
+        mine, bound = set(held), 2**62
+        while True:
+            (found,) = self.least([max((n for n in mine if n <= bound), default=-1)])
+            if found < 0:
+                return None
+            if self.least([int(found in mine)]) == [1]:
+                return found
+            bound = found - 1
 
     @torch.no_grad()
     def start_together(self, model: nn.Module) -> None:

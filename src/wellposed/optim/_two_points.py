@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from wellposed.optim._anchored import Anchored
-from wellposed.optim._buckets import ANCHOR, POINT, State, by_kind, is_low, laid_out_as
+from wellposed.optim._buckets import ANCHOR, POINT, State, by_kind, is_low, laid_out_as, whole
 
 _COUNTERS = {"inner_index": 0, "outer_index": 0, "at_anchor": False}
 
@@ -128,7 +128,7 @@ class TwoPoints(Anchored):
     def diagnostics(self) -> dict[str, float]:
         r"""The counters, and the `anchor_distance` $\|x - y\|$; a pass over the weights."""
         squares = [
-            (p.detach() - x).square().sum().item()
+            whole((p.detach() - x).square().sum()).item()
             for _, pair in self.anchored()
             for p, x in zip(pair.points or pair.params, pair.anchors, strict=True)
         ]

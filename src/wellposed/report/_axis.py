@@ -54,15 +54,15 @@ def linear(
     if low == high:
         pad = abs(low) / 2 or 0.5
         low, high = (low if zero else low - pad), high + pad
-    step = _round_step((high - low) / most)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    ticks = [round(k * step, 12) + 0.0 for k in range(first, last + 1)]
+    ticks = _multiples(low, high, _round_step((high - low) / most))
     return Axis(low, high, log=False, ticks=tuple((tick, name(tick)) for tick in ticks))
 
 
 def logarithmic(values: Iterable[float], *, name: Callable[[float], str], most: int = 6) -> Axis:
     """A logarithmic axis over the positive finite values, with at most `most` ticks.
+
+    Where a power of ten, its double and its half would name fewer than three values, ticks are
+    equally far apart in value instead.
 
     Args:
         values: What will be drawn; at least one is positive.
@@ -75,6 +75,8 @@ def logarithmic(values: Iterable[float], *, name: Callable[[float], str], most: 
     choices = [_decades(low, high, mantissas) for mantissas in ((1, 2, 5), (1, 3))]
     few = every[:: max(1, math.ceil(len(every) / most))]
     ticks = next((ticks for ticks in choices if len(ticks) <= most), few)
+    if len(ticks) < 3:
+        ticks = _multiples(low, high, _round_step((high - low) / 5))
     return Axis(low, high, log=True, ticks=tuple((tick, name(tick)) for tick in ticks))
 
 
@@ -113,6 +115,12 @@ def _round_step(step: float) -> float:
     """The next 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(m * power for m in (1, 2, 5, 10) if m * power >= step * (1 - 1e-9))
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
+    """All multiples of a step between low and high."""
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(k * step, 12) + 0.0 for k in range(first, last + 1)]
 
 
 def _decades(low: float, high: float, mantissas: tuple[int, ...]) -> list[float]:

@@ -22,4 +22,5 @@ from wellposed.train._rng import set_rng_state as set_rng_state
 from wellposed.train._steps import Step as Step
 from wellposed.train._steps import steps as steps
 from wellposed.train._tensorboard import TensorBoard as TensorBoard
+from wellposed.train._together import load_together as load_together
 from wellposed.train._weights import load_weights as load_weights
