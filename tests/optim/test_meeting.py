@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 import torch.distributed as dist
 from torch import nn
 
@@ -78,7 +79,17 @@ def test_outside_of_torchrun_it_says_what_is_missing(monkeypatch):
         meet()
 
 
+@pytest.fixture
+def one_thread():
+    """Sums are rounded as in the workers."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_a_killed_replica_rejoins_and_loses_no_bit(tmp_path):
     for rank in (0, 1):
         (tmp_path / f"replica-{rank}").mkdir()
