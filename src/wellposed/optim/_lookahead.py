@@ -14,7 +14,7 @@ class Lookahead(Relaxation):
     r"""k steps of a base optimizer forward, one step back: $x \leftarrow x - \eta\,(x - y_k)$.
 
     The control that any claim for a pull to the anchor has to pass: it is `Relaxation` with
-    $\gamma = 0$. With `outer_momentum` it is SlowMo or, around AdamW, DiLoCo with one worker.
+    $\gamma = 0$. With `outer_momentum`, around AdamW, it is `DiLoCo` with one worker.
 
     Cost and memory: one gradient per step; one copy of the weights beside the base's state.
 
