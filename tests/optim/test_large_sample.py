@@ -348,6 +348,38 @@ def test_it_can_be_scheduled(method):
     assert not same(net, kept)
 
 
+class Images(Net):
+    """A convolution before the output layer."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            convolution = nn.Conv2d(2, 3, 3)
+        self.hidden = nn.Sequential(
+            nn.Unflatten(1, (2, 4, 4)), convolution, nn.Tanh(), nn.Flatten(), nn.Linear(12, 6)
+        ).double()
+        self.output = self.output.double()
+
+
+@each
+def test_the_memory_layout_of_the_weights_does_not_matter(method):
+    generator = torch.Generator().manual_seed(4)
+    inputs = torch.randn(40, 32, dtype=torch.float64, generator=generator)
+    batch, nets = (inputs, (inputs[:, 0] > 0).long()), []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            net = Images().to(memory_format=layout)
+        optimizer = method.make(net, net.parameters())
+        for _ in range(3):
+            optimizer.step(method.closure(net, optimizer, batch))
+        nets.append(net)
+    assert nets[1].hidden[1].weight.is_contiguous(memory_format=torch.channels_last)
+    for one, other in zip(*(net.parameters() for net in nets), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
+
+
 def test_rounding_is_that_of_the_type_of_the_loss():
     assert rounding_of(torch.tensor(1.0)) == pytest.approx(2**-23)
     assert rounding_of(torch.tensor(1.0).double()) == pytest.approx(2**-52)

@@ -18,6 +18,7 @@ from wellposed.optim import (
     SPSA,
     Adagrad,
     AdamW,
+    ArmijoLBFGS,
     Cosine,
     EntropySGD,
     GroupScheduler,
@@ -102,6 +103,7 @@ OPTIMIZERS = {
         None,
     ),
     "lbfgs": (lambda w: LBFGS(w, lr=0.1, max_iter=3), None),
+    "armijolbfgs": (lambda w: ArmijoLBFGS(w, iterations=2), None),
     "spsa": (lambda w: SPSA(w, lr=0.01), None),
     "mezo": (lambda w: MeZO(w, lr=0.01), lambda o: GroupScheduler(o, Cosine(), 18)),
 }
@@ -127,7 +129,8 @@ def test_interrupted_and_resumed_it_ends_bit_by_bit_the_same(
     check_resume(make_problem, make_folder, make_watch, name, extra, stop)
 
 
-@pytest.mark.parametrize("name", ["lookahead over adamw", "lbfgs", "spsa", "mezo"])
+@pytest.mark.filterwarnings("ignore:ArmijoLBFGS found no decrease")  # the model has dropout
+@pytest.mark.parametrize("name", ["lookahead over adamw", "lbfgs", "armijolbfgs", "spsa", "mezo"])
 def test_rarer_optimizers_resume_too(make_problem, make_folder, make_watch, name):
     check_resume(make_problem, make_folder, make_watch, name, "plain", 7)
 
