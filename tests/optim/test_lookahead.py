@@ -58,3 +58,10 @@ def test_it_keeps_one_copy_beside_the_base():
 def test_it_refuses_what_makes_no_sense():
     with pytest.raises(ArgumentError, match="outer_lr"):
         Lookahead([nn.Parameter(torch.ones(1))], outer_lr=0.0)
+
+
+def test_the_papers_settings_by_name():
+    p = nn.Parameter(torch.ones(1))
+    named, plain = Lookahead([p], preset="lookahead"), Lookahead([p])
+    assert named.param_groups[0] == plain.param_groups[0]
+    assert Lookahead([p], preset="lookahead", inner_steps=7).param_groups[0]["inner_steps"] == 7

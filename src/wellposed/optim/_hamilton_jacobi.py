@@ -1,7 +1,8 @@
 """Hamilton-Jacobi: descend on the Moreau envelope of the loss."""
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -60,9 +61,9 @@ class HamiltonJacobi(Relaxation):
         Chaudhari, Oberman, Osher, Soatto and Carlier, Deep relaxation, 2018, arXiv:1704.04932.
     """
 
-    PRESETS: ClassVar = {
-        "hj": {"lr": 0.25, "gamma": 1e-4, "gamma_growth": 1e-3, "reset_momentum": True},
-    }
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {"hj": {"lr": 0.25, "gamma": 1e-4, "gamma_growth": 1e-3, "reset_momentum": True}}
+    )
     citation: ClassVar[str] = Relaxation.citation
 
     @with_presets

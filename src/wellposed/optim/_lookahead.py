@@ -1,12 +1,14 @@
 """Lookahead: the relaxation without pull, noise or mean."""
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from wellposed.optim._presets import with_presets
 from wellposed.optim._relaxation import Relaxation
 
 
@@ -30,14 +32,19 @@ class Lookahead(Relaxation):
         foreach: As for `torch.optim.SGD`.
         fused: As for `torch.optim.SGD`, but None means yes wherever it is safe.
         base: Another inner optimizer, (params, lr=...) -> Optimizer, instead of SGD.
+        preset: "lookahead": the paper's k = 5 and 0.5, which are the defaults, by name.
 
     Raises:
         ArgumentError: If a value is out of range.
+        UnknownNameError: If there is no such preset.
 
     References:
         Zhang, Lucas, Hinton and Ba, Lookahead optimizer, 2019, arXiv:1907.08610.
     """
 
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {"lookahead": {"inner_steps": 5, "outer_lr": 0.5}}
+    )
     citation: ClassVar[str] = """\
 @inproceedings{zhang2019lookahead,
   author    = {Zhang, Michael R. and Lucas, James and Hinton, Geoffrey and Ba, Jimmy},
@@ -47,6 +54,7 @@ class Lookahead(Relaxation):
   note      = {arXiv:1907.08610}
 }"""
 
+    @with_presets
     def __init__(  # noqa: PLR0913 - one argument per symbol of the equation
         self,
         params: ParamsT,
@@ -61,6 +69,7 @@ class Lookahead(Relaxation):
         foreach: bool | None = None,
         fused: bool | None = None,
         base: Callable[..., Optimizer] | None = None,
+        preset: str | None = None,  # noqa: ARG002 - resolved by the decorator
     ) -> None:
         super().__init__(
             params,
