@@ -125,17 +125,17 @@ def test_a_pair_of_negative_curvature_is_left_out():
     assert w.item() == pytest.approx(1.0, abs=1e-6)
 
 
-def test_after_a_failure_the_pairs_are_forgotten_and_the_gradient_is_tried():
-    w = vector([3.0, 2.0])
-    optimizer = ArmijoLBFGS([w], iterations=3)
-    optimizer.step(closure_for(w, lambda w: w.square().sum() + w.pow(4).sum()))
-    slots = optimizer.state[w]
-    slots["steps"][0], slots["changes"][0] = -slots["steps"][0], slots["changes"][0].clone()
-    optimizer.param_groups[0]["iterations"] = 1
-    before = (w.square().sum() + w.pow(4).sum()).item()
-    optimizer.step(closure_for(w, lambda w: w.square().sum() + w.pow(4).sum()))
+@pytest.mark.parametrize(("step", "change"), [(1.0, -1.0), (1e30, 1.0)], ids=["uphill", "far"])
+def test_pairs_that_lead_nowhere_are_forgotten_and_the_gradient_is_tried(step, change):
+    w = vector([3.0])
+    optimizer = ArmijoLBFGS([w], iterations=1)
+    optimizer.step(closure_for(w, lambda w: w.pow(4).sum()))
+    slots, before = optimizer.state[w], w.item()
+    slots["steps"][0], slots["changes"][0] = step, change
+    optimizer.step(closure_for(w, lambda w: w.pow(4).sum()))
     assert optimizer.outcome == "accepted"
-    assert (w.square().sum() + w.pow(4).sum()).item() < before
+    assert 0 < w.item() < before
+    assert optimizer.param_groups[0]["pairs"] == 1  # the new one
 
 
 def test_a_kink_keeps_the_weights_and_says_so():

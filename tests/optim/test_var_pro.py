@@ -243,6 +243,18 @@ def test_dependent_features_at_a_trial_point_are_stepped_back_from():
     assert optimizer.effort.losses == 2
 
 
+def test_features_that_are_not_finite_at_a_trial_point_are_stepped_back_from():
+    inputs, labels = sample()
+    model = Net()
+    optimizer = VarPro(model.parameters(), model.output)
+    optimizer.step(
+        lambda: (model.hidden(inputs) * (torch.nan if optimizer.effort.losses == 1 else 1), labels)
+    )
+    assert optimizer.outcome == "accepted"
+    assert optimizer.effort.losses == 2
+    assert all(bool(w.isfinite().all()) for w in model.parameters())
+
+
 WRONG = [
     ({"loss": "hinge"}, "loss='hinge'"),
     ({"tikhonov": 0.0}, "tikhonov=0.*cross-entropy"),
