@@ -121,11 +121,12 @@ def section(condition, found):
         errors = {lr: mean(rows, "validation") for lr, rows in by_lr.items()}
         best = min(errors, key=errors.get)
         good = [lr for lr, error in errors.items() if error <= errors[best] + NEAR]
+        edge = "*" if best in {min(errors), max(errors)} else ""
         up = sorted(lr for lr in errors if lr > best)[:2]
         beyond = ", ".join(f"{100 * errors[lr]:.1f}" for lr in up) or "no larger one"
         cpu = np.mean([row["cpu_seconds"] for rows in by_lr.values() for row in rows])
         lines.append(
-            f"| {method} | {len(by_lr[best])} | {best:g} | {100 * errors[best]:.2f} "
+            f"| {method} | {len(by_lr[best])} | {best:g}{edge} | {100 * errors[best]:.2f} "
             f"| **{spread([error_of(row, 'test') for row in by_lr[best]])}** "
             f"| {max(good) / min(good):.0f} | {beyond} | {cpu:.0f} |"
         )
@@ -167,7 +168,7 @@ def table(log):
         "Fashion-MNIST, 800 gradients of 25 images in every run, the same for every method; "
         'step sizes annealed by a cosine; seven step sizes over a range of 100. "Good steps" is '
         "the factor between the largest and the smallest step that err at most two points more "
-        "than the best. Wrong labels are in the training part alone.",
+        "than the best. Wrong labels are in the training part alone. *: at the end of the range.",
         "",
     ]
     for condition in CONDITIONS:
