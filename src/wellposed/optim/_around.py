@@ -9,6 +9,7 @@ from torch.optim.optimizer import ParamsT
 
 from wellposed.errors import require
 from wellposed.optim._anchored import Anchored
+from wellposed.optim._base import stateless
 from wellposed.optim._large_sample import LargeSample
 from wellposed.optim._plain_sgd import PlainSGD
 from wellposed.optim._zeroth_order import ZerothOrder
@@ -80,7 +81,7 @@ class Around(Optimizer):
             self._base.step()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_base": self._base}
+        return {**super().__getstate__(), "_base": stateless(self._base)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -12,6 +12,7 @@ from torch.optim.optimizer import ParamsT, StateDict
 
 from wellposed.errors import require
 from wellposed.optim._anchored import Anchored
+from wellposed.optim._base import stateless
 from wellposed.optim._buckets import POINT, SLOTS, laid_out_as
 from wellposed.optim._large_sample import LargeSample
 from wellposed.optim._rosters import Rosters
@@ -106,7 +107,7 @@ class TwoLevel(Anchored, ABC):
         """Refuse values that have no meaning, and replace those that stand for others."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_base": self._base}
+        return {**super().__getstate__(), "_base": stateless(self._base)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
