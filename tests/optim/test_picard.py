@@ -264,6 +264,71 @@ def test_the_time_can_be_scheduled_and_follows_lr():
     assert follower.diagnostics()["pde_time"] == 0.5
 
 
+@pytest.mark.parametrize("spreads", [(0.3, 0.0), (0.0, 0.3), (0.3, 0.1)])
+def test_groups_may_be_perturbed_differently(spreads):
+    params = weights(torch.float64)
+    expected = [p.detach().clone() for p in params]
+    groups = [{"params": [p], "spread": s} for p, s in zip(params, spreads, strict=True)]
+    optimizer = Picard(groups, lr=0.1, momentum=0, nesterov=False, mean="uniform", inner_steps=2)
+    for cycle in range(5):
+        for _ in range(2 if cycle > 0 else 1):  # before the first nobody could perturb
+            for p in params:
+                p.grad = 3 * p.detach() - 1
+            optimizer.step()
+        expected = [x - 0.1 * (3 * x - 1) for x in expected]  # pairs are exact on a quadratic
+        with optimizer.at_anchor():
+            for p, x in zip(params, expected, strict=True):
+                torch.testing.assert_close(p.detach(), x, rtol=1e-13, atol=1e-13)
+    assert optimizer.phase == (0, 5)
+
+
+def test_finishing_returns_every_group_to_its_anchor():
+    params = weights()
+    groups = [{"params": params[:1]}, {"params": params[1:], "spread": 0.3}]
+    optimizer = Picard(groups, lr=0.1, mean="uniform", inner_steps=2)
+    run(optimizer, params, 1)
+    with optimizer.at_anchor():
+        anchors = [p.detach().clone() for p in params]
+    assert not equal(params, anchors)
+    optimizer.finish_cycle()
+    assert equal(params, anchors)
+
+
+@pytest.mark.parametrize("mean", ["uniform", 0.5])
+def test_a_gradient_that_comes_late_in_a_cycle_is_not_mixed_with_the_last_cycle(mean):
+    steady, fickle = weights(torch.float64)
+    optimizer = Picard(
+        [steady, fickle], lr=0.1, momentum=0, nesterov=False, mean=mean, inner_steps=2
+    )
+    run(optimizer, [steady, fickle], 2)
+    x = fickle.detach().clone()
+    for p, grad in ((steady, torch.ones_like(steady)), (fickle, None)):
+        p.grad = grad
+    optimizer.step()
+    fickle.grad = torch.full_like(fickle, 2.0)
+    optimizer.step()  # p = 0 and then 1: the missing one counts as zero
+    torch.testing.assert_close(fickle.detach(), x - 0.1, rtol=1e-14, atol=1e-14)
+
+
+def test_a_group_at_rest_does_not_hold_up_the_others():
+    params = weights()
+    groups = [{"params": params[:1], "lr": 0.0, "spread": 0.3}, {"params": params[1:]}]
+    optimizer = Picard(groups, lr=0.1, mean="uniform", inner_steps=2)
+    run(optimizer, params, 4)
+    assert optimizer.phase == (0, 2)
+    assert torch.equal(params[0], weights()[0])
+
+
+def test_a_time_scheduled_to_0_brings_the_probe_back():
+    params = weights()
+    optimizer = Picard(params, lr=0.1, pde_time=0.3, inner_steps=4)
+    run(optimizer, params, 1)
+    assert not equal(params, weights())
+    optimizer.param_groups[0]["pde_time"] = 0.0
+    run(optimizer, params, 1)
+    assert equal(params, weights())
+
+
 def test_ascent_displaces_to_the_other_side():
     up, down = nn.Parameter(torch.tensor([1.0])), nn.Parameter(torch.tensor([1.0]))
     one = Picard([up], lr=0.1, pde_time=0.3, maximize=True)

@@ -106,3 +106,20 @@ def test_sparse_gradients_and_copies():
     nn.functional.embedding(torch.tensor([1]), weight, sparse=True).sum().backward()
     optimizer.step()
     assert weight[:, 0].tolist() == [1.0, 0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_a_parameter_that_joins_later_has_a_first_step_of_its_own(nesterov):
+    def trained(optimizer_class, **implementation):
+        params = images()
+        optimizer = optimizer_class(
+            params, lr=0.1, momentum=0.9, nesterov=nesterov, **implementation
+        )
+        steps(params[:1], optimizer, 0, 3)
+        steps(params, optimizer, 3, 7)
+        return params
+
+    for ours, theirs in zip(
+        trained(PlainSGD), trained(torch.optim.SGD, foreach=False), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)

@@ -5,7 +5,6 @@ import pickle
 
 import pytest
 import torch
-
 from tests.optim.members import OURS
 from tests.optim.tiny import copies, equal, run, switch, weights
 
@@ -51,7 +50,9 @@ def test_from_a_checkpoint_at_every_phase(make, dtype, evaluating):
 @ours
 @dtypes
 @pytest.mark.parametrize(
-    "twin", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))], ids=["copied", "pickled"]
+    "twin",
+    [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))],
+    ids=["copied", "pickled"],
 )
 def test_from_a_twin_at_every_phase(make, dtype, twin):
     expected = trail(make, dtype)

@@ -141,6 +141,9 @@ def depart(bucket: Bucket, group: dict[str, Any]) -> None:
     if momentum != 0:
         torch._foreach_sub_(y, bucket.anchors)
         torch._foreach_mul_(bucket.velocities, momentum * velocity_scale(group))
+        for p, velocity in zip(bucket.params, bucket.velocities, strict=True):
+            if not p.requires_grad:
+                velocity.zero_()  # frozen, it rests
         torch._foreach_sub_(bucket.velocities, y)
         if group["outer_nesterov"]:
             torch._foreach_mul_(y, eta)

@@ -44,7 +44,11 @@ class CounterNoise:
         ]
 
     def draw(self, std: float, *counters: int) -> list[Tensor]:
-        """Normal numbers of this standard deviation; valid until the next draw."""
+        """Normal numbers of this standard deviation; valid until the next draw.
+
+        Complex ones have it in their real and in their imaginary parts.
+        """
         self.generator.manual_seed(counter_seed(*counters))
-        self.buffer.normal_(0.0, std, generator=self.generator)
+        parts = torch.view_as_real(self.buffer) if self.buffer.is_complex() else self.buffer
+        parts.normal_(0.0, std, generator=self.generator)
         return self.views

@@ -201,10 +201,10 @@ class Picard(TwoLevel):
     def _consume(self) -> None:
         """Take in the gradients at hand, and go to the next probe or to the next anchor."""
         first = self.param_groups[0]
-        fresh = first["inner_index"] == 0 and not first["displaced"]
-        if fresh:
-            for _, bucket in self._whole():
-                _probe.anchor(bucket)
+        fresh = first["inner_index"] == 0 and not any(g["displaced"] for g in self.param_groups)
+        if first["inner_index"] == 0:
+            for group, bucket in self._whole():
+                _probe.begin(bucket, displaced=group["displaced"])
         listed: Listed = []
         for i, group in enumerate(self.param_groups):
             for bucket in self._rosters.stepped(i, group, self.state):
@@ -213,7 +213,7 @@ class Picard(TwoLevel):
         self._rosters.settle(self.state)
         for group in self.param_groups:
             group["inner_index"] += 1
-        cold = fresh and any(group["spread"] > 0 for group in self.param_groups)
+        cold = fresh and any(g["spread"] > 0 and g["lr"] > 0 for g in self.param_groups)
         # At lr 0 nothing moves; a distributed checkpoint then wants all of the base's state.
         still = fresh and all(group["lr"] == 0 for group in self.param_groups)
         if cold or still or first["inner_index"] >= first["inner_steps"]:
@@ -232,12 +232,13 @@ class Picard(TwoLevel):
             )
             for kind in {group["normalize"] for group, _, _ in moving} - {None}
         }
-        for group, bucket, slopes in moving:
-            length = time_of(group)
-            if group["normalize"] is not None:
+        for group, bucket, slopes in listed:
+            length = time_of(group) if group["lr"] > 0 else 0.0
+            if length != 0 and group["normalize"] is not None:
                 length *= _probe.scale_of(totals[group["normalize"]])
-            adaptive, moved = group["normalize"] == "adaptive", group["displaced"]
-            _probe.displace(bucket, slopes, length, adaptive=adaptive, moved=moved)
+            if group["spread"] == 0:
+                adaptive, moved = group["normalize"] == "adaptive", group["displaced"]
+                _probe.displace(bucket, slopes, length, adaptive=adaptive, moved=moved)
         for group in self.param_groups:
             group["displaced"] = True
 
@@ -247,9 +248,10 @@ class Picard(TwoLevel):
             if group["spread"] == 0 or group["lr"] == 0:
                 continue
             number = group["inner_index"]
-            for bucket in self._rosters.whole(i, group, self.state):
-                if number == 0:
+            if number == 0:
+                for bucket in self._rosters.whole(i, group, self.state):
                     _probe.anchor(bucket)
+            for bucket in self._rosters.trained(i, group, self.state):
                 if group["antithetic"] and number % 2 == 1:
                     _probe.reflect(bucket)
                     continue
@@ -281,10 +283,9 @@ class Picard(TwoLevel):
 
     def _return(self) -> None:
         """Put the anchor into the model and begin a new cycle there."""
-        if self.param_groups[0]["inner_index"] > 0 or self.param_groups[0]["displaced"]:
-            for group, bucket in self._whole():
-                if group["displaced"]:
-                    _probe.restore(bucket)
+        for group, bucket in self._whole():
+            if group["displaced"]:
+                _probe.restore(bucket)
         for group in self.param_groups:
             group |= {"inner_index": 0, "displaced": False}
 

@@ -15,6 +15,19 @@ def anchor(bucket: Bucket) -> None:
     _copy(bucket, bucket.anchors, bucket.params)
 
 
+def begin(bucket: Bucket, *, displaced: bool) -> None:
+    """Begin a cycle: anchor the probes here, unless they are displaced already.
+
+    A parameter without a gradient now may get one later in the cycle; until then its mean is 0.
+    """
+    if not displaced:
+        anchor(bucket)
+    if bucket.means:
+        for p, mean in zip(bucket.params, bucket.means, strict=True):
+            if p.grad is None:
+                mean.zero_()
+
+
 def restore(bucket: Bucket) -> None:
     """Bring the weights back to their anchor, exactly, whatever they hold."""
     _copy(bucket, bucket.params, bucket.anchors)
@@ -53,7 +66,8 @@ def displace(
         bucket: The parameters, anchored at x.
         slopes: p.
         length: s.
-        adaptive: Whether each weight is displaced in proportion to its square; it holds x p now.
+        adaptive: Whether each weight is displaced in proportion to its square, that of a complex
+            one part by part; it holds x p now.
         moved: Whether the weights may be elsewhere than at x.
     """
     if length == 0:
@@ -61,7 +75,7 @@ def displace(
         return
     y = bucket.working()
     if adaptive:
-        torch._foreach_mul_(y, bucket.anchors)
+        torch._foreach_mul_(as_real(y), as_real(bucket.anchors))
         torch._foreach_mul_(y, -length)
         torch._foreach_add_(y, bucket.anchors)
     else:
@@ -98,7 +112,7 @@ def norm(listed: list[tuple[Bucket, list[Tensor]]], *, adaptive: bool) -> float:
         for bucket, ps in listed:
             y = bucket.working()
             _copy(bucket, y, ps)
-            torch._foreach_mul_(y, bucket.anchors)
+            torch._foreach_mul_(as_real(y), as_real(bucket.anchors))
             bucket.write(y)
         slopes = [p for bucket, _ in listed for p in bucket.params]
     listable = all(bucket.plain for bucket, _ in listed)
@@ -109,6 +123,11 @@ def norm(listed: list[tuple[Bucket, list[Tensor]]], *, adaptive: bool) -> float:
 def scale_of(total: float) -> float:
     """1 / norm, or 0 where that means nothing: a gradient that is zero or not finite."""
     return 1 / total if total > 0 and isfinite(total) else 0.0
+
+
+def as_real(tensors: list[Tensor]) -> list[Tensor]:
+    """The same memory with complex numbers as pairs of real ones."""
+    return [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
 
 
 def _copy(bucket: Bucket, targets: list[Tensor], sources: list[Tensor]) -> None:

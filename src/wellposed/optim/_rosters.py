@@ -62,6 +62,13 @@ class Rosters:
         params = [p for p in group["params"] if p in state and ANCHOR in state[p]]
         return self._roster("whole", index, group, params, state)
 
+    def trained(self, index: int, group: dict[str, Any], state: State) -> list[Bucket]:
+        """The parameters of a group that have an anchor and are not frozen."""
+        params = [
+            p for p in group["params"] if p.requires_grad and p in state and ANCHOR in state[p]
+        ]
+        return self._roster("trained", index, group, params, state)
+
     def settle(self, state: State) -> None:
         """Put new slots into the state, now that the base optimizer has made its own entries.
 
