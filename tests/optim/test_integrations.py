@@ -1,4 +1,4 @@
-"""EntropySGD unchanged in other loops: the weights are those of the plain loop, bitwise."""
+"""Every class unchanged in other loops: the weights are those of the plain loop, bitwise."""
 
 import copy
 
@@ -7,6 +7,8 @@ import lightning
 import pytest
 import torch
 import transformers
+from tests.optim.members import ONE_EACH
+from tests.optim.tiny import switch
 from torch import nn
 from torch.distributed.checkpoint.state_dict import (
     get_optimizer_state_dict,
@@ -14,9 +16,9 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.utils.data import DataLoader, TensorDataset
 
-from wellposed.optim import Cosine, EntropySGD, GroupScheduler
+from wellposed.optim import Anchored, Cosine, GroupScheduler
 
-STEPS, PER_EPOCH, BATCH = 24, 8, 4  # three epochs; cycles of 5 end within them
+STEPS, PER_EPOCH, BATCH = 14, 7, 4  # two epochs; cycles end within them, and between them none
 
 pytestmark = [
     # Lightning asks for loader workers, or for the GPU, on machines that have many cores or one.
@@ -54,11 +56,13 @@ def data():
     return TensorDataset(inputs, torch.randint(3, (n,), generator=generator))
 
 
-def make(model):
-    optimizer = EntropySGD(
-        model.parameters(), lr=0.1, weight_decay=1e-3, inner_steps=5, gamma=0.5, temperature=1e-5
-    )
-    return optimizer, GroupScheduler(optimizer, Cosine(warmup=0.1), STEPS)
+@pytest.fixture(params=ONE_EACH.values(), ids=ONE_EACH)
+def make(request):
+    def made(model):
+        optimizer = request.param(model.parameters())
+        return optimizer, GroupScheduler(optimizer, Cosine(warmup=0.1), STEPS)
+
+    return made
 
 
 def loader(data):
@@ -66,7 +70,7 @@ def loader(data):
 
 
 @pytest.fixture
-def plain(start, data):
+def plain(start, data, make):
     """The weights after the plain loop, with an evaluation after each epoch."""
     model = copy.deepcopy(start)
     optimizer, scheduler = make(model)
@@ -76,11 +80,12 @@ def plain(start, data):
             model(inputs, labels)["loss"].backward()
             optimizer.step()
             scheduler.step()
-        with optimizer.at_anchor(), torch.no_grad():
+        switch(optimizer, to_anchor=True)
+        with torch.no_grad():
             model.eval()
             model(*data[:])
             model.train()
-    assert optimizer.phase == (STEPS % 5, STEPS // 5)
+        switch(optimizer, to_anchor=False)
     return model.state_dict()
 
 
@@ -89,7 +94,7 @@ def assert_same(model, expected):
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
-def test_evaluation_changes_nothing(start, data, plain):
+def test_evaluation_changes_nothing(make, start, data, plain):
     model = copy.deepcopy(start)
     optimizer, scheduler = make(model)
     for _ in range(STEPS // PER_EPOCH):
@@ -101,7 +106,7 @@ def test_evaluation_changes_nothing(start, data, plain):
     assert_same(model, plain)
 
 
-def test_closures_change_nothing(start, data, plain):
+def test_closures_change_nothing(make, start, data, plain):
     model = copy.deepcopy(start)
     optimizer, scheduler = make(model)
     for _ in range(STEPS // PER_EPOCH):
@@ -121,9 +126,9 @@ def test_closures_change_nothing(start, data, plain):
 class Module(lightning.LightningModule):
     """Automatic optimization, nothing overridden."""
 
-    def __init__(self, network, data):
+    def __init__(self, network, data, make):
         super().__init__()
-        self.network, self.data = network, data
+        self.network, self.data, self.make = network, data, make
         self.anchored = []
 
     def training_step(self, batch, _index):
@@ -131,11 +136,12 @@ class Module(lightning.LightningModule):
 
     def validation_step(self, batch, _index):
         optimizer = self.optimizers(use_pl_optimizer=False)
-        with optimizer.at_anchor():
-            self.anchored.append(self.network(*batch)["loss"].item())
+        switch(optimizer, to_anchor=True)
+        self.anchored.append(self.network(*batch)["loss"].item())
+        switch(optimizer, to_anchor=False)
 
     def configure_optimizers(self):
-        optimizer, scheduler = make(self.network)
+        optimizer, scheduler = self.make(self.network)
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
     def train_dataloader(self):
@@ -145,30 +151,48 @@ class Module(lightning.LightningModule):
         return loader(self.data)
 
 
-def lightning_trainer(folder, steps):
+def lightning_trainer(folder, steps, **arguments):
     return lightning.Trainer(
         max_steps=steps, accelerator="cpu", logger=False, enable_progress_bar=False,
         enable_model_summary=False, enable_checkpointing=False, default_root_dir=folder,
+        **arguments,
     )  # fmt: skip
 
 
-def test_lightning(start, data, plain, tmp_path):
-    module = Module(copy.deepcopy(start), data)
+def test_lightning(make, start, data, plain, tmp_path):
+    module = Module(copy.deepcopy(start), data, make)
     lightning_trainer(tmp_path, STEPS).fit(module)
     assert_same(module.network, plain)
     assert len(set(module.anchored)) > PER_EPOCH
 
 
-def test_lightning_resumed_within_a_cycle(start, data, plain, tmp_path):
-    first = Module(copy.deepcopy(start), data)
-    trainer = lightning_trainer(tmp_path, 2 * PER_EPOCH)
+def test_lightning_resumed_within_a_cycle(make, start, data, plain, tmp_path):
+    first = Module(copy.deepcopy(start), data, make)
+    trainer = lightning_trainer(tmp_path, PER_EPOCH)
     trainer.fit(first)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
-    second = Module(copy.deepcopy(start), data)
+    second = Module(copy.deepcopy(start), data, make)
     lightning_trainer(tmp_path, STEPS).fit(
         second, ckpt_path=tmp_path / "last.ckpt", weights_only=False
     )
     assert_same(second.network, plain)
+
+
+def test_lightning_in_half_precision_with_clipped_gradients(make, start, data, tmp_path):
+    module = Module(copy.deepcopy(start), data, make)
+    lightning_trainer(tmp_path, STEPS, precision="bf16-mixed", gradient_clip_val=0.3).fit(module)
+    model = copy.deepcopy(start)
+    optimizer, scheduler = make(model)
+    for _ in range(STEPS // PER_EPOCH):
+        for inputs, labels in loader(data):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = model(inputs, labels)["loss"]
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 0.3)
+            optimizer.step()
+            scheduler.step()
+    assert_same(module.network, model.state_dict())
 
 
 class Examples(torch.utils.data.Dataset):
@@ -192,7 +216,7 @@ class InOrder(transformers.Trainer):
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
-def hugging_face(model, data, folder, **arguments):
+def hugging_face(make, model, data, folder, **arguments):
     optimizer, scheduler = make(model)
     settings = transformers.TrainingArguments(
         output_dir=str(folder), num_train_epochs=STEPS / PER_EPOCH, use_cpu=True,
@@ -206,25 +230,25 @@ def hugging_face(model, data, folder, **arguments):
     )  # fmt: skip
 
 
-def test_hugging_face_trainer(start, data, plain, tmp_path):
+def test_hugging_face_trainer(make, start, data, plain, tmp_path):
     model = copy.deepcopy(start)
-    trainer = hugging_face(model, data, tmp_path)
+    trainer = hugging_face(make, model, data, tmp_path)
     trainer.train()
     # It saves and ends after an evaluation, with the anchor in the model.
     trainer.optimizer.train()
     assert_same(model, plain)
 
 
-def test_hugging_face_trainer_resumed_within_a_cycle(start, data, plain, tmp_path):
-    hugging_face(copy.deepcopy(start), data, tmp_path).train()
+def test_hugging_face_trainer_resumed_within_a_cycle(make, start, data, plain, tmp_path):
+    hugging_face(make, copy.deepcopy(start), data, tmp_path).train()
     model = copy.deepcopy(start)
-    trainer = hugging_face(model, data, tmp_path)
-    trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{2 * PER_EPOCH}"))
+    trainer = hugging_face(make, model, data, tmp_path)
+    trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{PER_EPOCH}"))
     trainer.optimizer.train()
     assert_same(model, plain)
 
 
-def test_distributed_checkpoints_within_a_cycle(start, data, plain):
+def test_distributed_checkpoints_within_a_cycle(make, start, data, plain):
     def one_epoch(model, optimizer, scheduler):
         for inputs, labels in loader(data):
             optimizer.zero_grad()
@@ -234,7 +258,6 @@ def test_distributed_checkpoints_within_a_cycle(start, data, plain):
 
     first = copy.deepcopy(start)
     optimizer, scheduler = make(first)
-    one_epoch(first, optimizer, scheduler)
     one_epoch(first, optimizer, scheduler)
     saved = copy.deepcopy(get_optimizer_state_dict(first, optimizer))  # by names of parameters
     second = copy.deepcopy(first)
@@ -246,7 +269,7 @@ def test_distributed_checkpoints_within_a_cycle(start, data, plain):
     assert_same(second, plain)
 
 
-def accelerated(start):
+def accelerated(make, start):
     accelerator = accelerate.Accelerator(cpu=True)
     model = copy.deepcopy(start)
     model, optimizer, scheduler = accelerator.prepare(model, *make(model))
@@ -269,25 +292,25 @@ def accelerated_epochs(parts, data, epochs):
         optimizer.train()
 
 
-def test_accelerate(start, data, plain):
-    parts = accelerated(start)
-    accelerated_epochs(parts, data, 3)
+def test_accelerate(make, start, data, plain):
+    parts = accelerated(make, start)
+    accelerated_epochs(parts, data, 2)
     assert_same(parts[1], plain)
 
 
-def test_accelerate_resumed_within_a_cycle(start, data, plain, tmp_path):
-    parts = accelerated(start)
-    accelerated_epochs(parts, data, 2)
+def test_accelerate_resumed_within_a_cycle(make, start, data, plain, tmp_path):
+    parts = accelerated(make, start)
+    accelerated_epochs(parts, data, 1)
     parts[2].eval()
     parts[0].save_state(str(tmp_path))
-    again = accelerated(start)
+    again = accelerated(make, start)
     again[0].load_state(str(tmp_path))
     again[2].train()
     accelerated_epochs(again, data, 1)
     assert_same(again[1], plain)
 
 
-def test_accumulated_gradients_are_one_step(start, data):
+def test_accumulated_gradients_are_one_step(make, start, data):
     # Two half batches through Accelerate are one whole batch of the plain loop, to rounding.
     def network():
         return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).double()
@@ -312,6 +335,7 @@ def test_accumulated_gradients_are_one_step(start, data):
         nn.functional.cross_entropy(theirs(inputs[whole].double()), labels[whole]).backward()
         plain.step()
         plain_scheduler.step()
-    assert optimizer.optimizer.phase == plain.phase == (1, 1)
+    if isinstance(plain, Anchored):
+        assert optimizer.optimizer.phase == plain.phase
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(p, q, rtol=0, atol=1e-12)
+        torch.testing.assert_close(p, q, rtol=0, atol=1e-9)
