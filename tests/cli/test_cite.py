@@ -20,3 +20,15 @@ def test_what_all_runs_of_a_race_used_is_cited_once(cli, raced):
     assert len(found) == len(set(found))
     assert any("Adam" in text for text in found)
     assert any("alpaydin1998optical" in text for text in found)
+
+
+def test_a_name_is_cited_without_a_run(cli):
+    assert "@inproceedings{foret2021sharpness," in cli("cite", "sam").out
+    [record] = cli("cite", "svrg", "--json").records
+    assert "johnson2013accelerating" in record["bibtex"]
+
+
+def test_what_is_neither_run_nor_name_is_bad_input(cli):
+    found = cli("cite", "adamv")
+    assert found.code == 2
+    assert "adamv" in found.err

@@ -1,4 +1,6 @@
-from wellposed.recipe import Recipe, citations
+import pytest
+
+from wellposed.recipe import Recipe, citations, citations_of
 
 TABLES = {"data": "digits", "model": "lenet", "optimizer": "sgd"}
 
@@ -29,3 +31,26 @@ def test_an_object_of_the_user_needs_no_citation(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe = Recipe.from_tables(TABLES | {"model": "own_cite:net"})
     assert "lecun1998gradient" not in keys(recipe)
+
+
+def test_the_base_inside_a_relaxation_is_cited_too():
+    recipe = Recipe.from_tables(TABLES | {"optimizer": {"name": "lookahead", "base": "adamw"}})
+    assert {"zhang2019lookahead", "loshchilov2019decoupled"} <= keys(recipe)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("sam", "foret2021sharpness"),
+        ("Entropy-SGD", "chaudhari2017entropy"),
+        ("adamw", "loshchilov2019decoupled"),
+        ("newtoncg", "steihaug1983conjugate"),  # no recipe can run it
+        ("lenet", "lecun1998gradient"),
+    ],
+)
+def test_a_name_alone_is_cited(name, key):
+    assert any(f"{{{key}," in text for text in citations_of(name))
+
+
+def test_a_name_of_nothing_has_no_citation():
+    assert citations_of("nothing") == ()

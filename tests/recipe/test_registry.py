@@ -2,7 +2,7 @@ import pytest
 
 from wellposed import data, models, optim
 from wellposed.errors import RecipeError
-from wellposed.recipe import registry
+from wellposed.recipe import by_hand, registry
 from wellposed.recipe._origin import locate
 from wellposed.recipe._registry import TABLES, named
 
@@ -53,6 +53,7 @@ def test_the_nearest_name_is_offered_with_the_line(table, name, words):
 
 def test_an_optimizer_with_closures_of_its_own_is_not_offered_and_says_how_to_use_it():
     assert not {"newtoncg", "gaussnewton"} & registry("optimizer").keys()
+    assert set(by_hand("optimizer")) == {"newtoncg", "gaussnewton", "varpro", "svrg"}
     words = r"^r\.toml:2: NewtonCG cannot be run by a recipe: its closure.*in a program: \w+"
     with pytest.raises(RecipeError, match=words) as caught:
         named("optimizer", "newton-cg", ORIGIN, ("model",))

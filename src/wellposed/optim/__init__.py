@@ -50,6 +50,8 @@ from wellposed.optim._effort import Effort as Effort
 from wellposed.optim._elastic_sgd import ElasticSGD as ElasticSGD
 from wellposed.optim._entropy_sgd import EntropySGD as EntropySGD
 from wellposed.optim._extragradient import Extragradient as Extragradient
+from wellposed.optim._family import FAMILIES as FAMILIES
+from wellposed.optim._family import family as family
 from wellposed.optim._fused import fuse as fuse
 from wellposed.optim._gauss_newton import GaussNewton as GaussNewton
 from wellposed.optim._gradient_noise import GradientNoise as GradientNoise

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from wellposed.recipe._check import check as check
     from wellposed.recipe._check import resolve as resolve
     from wellposed.recipe._cite import citations as citations
+    from wellposed.recipe._cite import citations_of as citations_of
+    from wellposed.recipe._registry import by_hand as by_hand
     from wellposed.recipe._registry import registry as registry
     from wellposed.recipe._restore import Restored as Restored
     from wellposed.recipe._restore import restore as restore
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 _HOME = {
     "Build": "_build", "build": "_build", "dataset": "_build",
     "check": "_check", "resolve": "_check",
-    "citations": "_cite",
-    "registry": "_registry",
+    "citations": "_cite", "citations_of": "_cite",
+    "by_hand": "_registry", "registry": "_registry",
     "Restored": "_restore", "restore": "_restore",
     "other_data": "_source", "source": "_source",
 }  # fmt: skip

@@ -45,6 +45,11 @@ def registry(table: str) -> dict[str, type]:
     return {name: made for name, made in _exported(table).items() if not _by_hand(made)}
 
 
+def by_hand(table: str) -> dict[str, type]:
+    """Those that only a program can use, by the names they would have."""
+    return {name: made for name, made in _exported(table).items() if _by_hand(made)}
+
+
 def named(table: str, name: str, origin: Origin, path: Path) -> Callable[..., Any]:
     """The class of that name, or the user's object `package.module:factory`.
 
