@@ -54,4 +54,5 @@ def test_each_class_has_bibtex(name):
     text = inspect.cleandoc(text)
     assert text.startswith("@")
     assert text.count("{") == text.count("}")
-    assert {"author", "title", "year"} <= {line.split()[0] for line in text.splitlines()[1:] if line}
+    fields = {line.split()[0] for line in text.splitlines()[1:] if line}
+    assert {"author", "title", "year"} <= fields
