@@ -138,21 +138,24 @@ def verdict(found):
     tests = {}
     for method, by_lr in found.items():
         best = min(by_lr, key=lambda lr: mean(by_lr[lr], "validation"))
-        tests[method] = mean(by_lr[best], "test")
-    if "SGD" not in tests:
+        tests[method] = {row["seed"]: error_of(row, "test") for row in by_lr[best]}
+    reference = tests.pop("SGD", None)
+    if reference is None:
         return ""
-    resolution = 1.96 * math.sqrt(2 * tests["SGD"] * (1 - tests["SGD"]) / 10_000)
+    error = float(np.mean(list(reference.values())))
+    resolution = 1.96 * math.sqrt(2 * error * (1 - error) / 10_000)
     words = []
-    for method, error in tests.items():
-        if method == "SGD":
-            continue
-        difference = error - tests["SGD"]
-        word = "parity" if abs(difference) < resolution else "ahead" if difference < 0 else "behind"
-        words.append(f"{method} {100 * difference:+.2f} ({word})")
+    for method, errors in tests.items():
+        apart = [errors[seed] - reference[seed] for seed in errors.keys() & reference.keys()]
+        clear = all(abs(d) > resolution and d * apart[0] > 0 for d in apart)
+        word = ("behind" if apart[0] > 0 else "ahead") if clear else "no difference seen"
+        words.append(f"{method} {100 * float(np.mean(apart)):+.2f} ({word})")
+    seeds = len(reference)
     return (
         f"Against SGD, in points of test error: {', '.join(words)}. 10,000 test images alone make "
-        f"two equal methods differ by up to {100 * resolution:.1f} points, so less than that is "
-        "called parity; few seeds allow no finer word."
+        f"two equal methods differ by up to {100 * resolution:.1f} points; ahead and behind mean "
+        f"more than that in {'every one of ' + str(seeds) if seeds > 1 else 'the one'} "
+        f"seed{'s' if seeds > 1 else ', which is little evidence'}."
     )
 
 
