@@ -57,6 +57,9 @@ OURS = {
     "Picard": partial(optim.Picard, lr=0.05, inner_steps=3, pde_time=0.1, mean=0.5),
     "Picard, AdamW": partial(optim.Picard, base=torch.optim.AdamW, inner_steps=3, pde_time=0.1),
     "BackwardEuler": partial(optim.BackwardEuler, inner_steps=3),
+    "BackwardEuler, Adam": partial(
+        optim.BackwardEuler, lr=0.05, inner_steps=3, base=torch.optim.Adam
+    ),
     "Heat": partial(optim.Heat),
     "Heat, AdamW": partial(optim.Heat, base=torch.optim.AdamW, inner_steps=4, spread=0.1),
     "Heat, no pairs": partial(optim.Heat, inner_steps=3, antithetic=False, spread=0.1),
@@ -64,6 +67,7 @@ OURS = {
     "SAM, AdamW": partial(optim.SAM, base=torch.optim.AdamW),
     "ASAM": partial(optim.ASAM),
     "Extragradient": partial(optim.Extragradient),
+    "Extragradient, AdamW": partial(optim.Extragradient, base=torch.optim.AdamW),
 }
 
 ONE_EACH = {

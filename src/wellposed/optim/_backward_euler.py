@@ -1,7 +1,7 @@
 """Stochastic backward Euler: an implicit gradient step by averaged fixed-point steps."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -73,13 +73,14 @@ class BackwardEuler(Picard):
         fused: bool | None = None,
         base: Callable[..., Optimizer] | None = None,
     ) -> None:
+        sgd: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov}
+        if base is not None and sgd == {"momentum": 0.0, "nesterov": False}:
+            sgd = {}  # they were not given
         super().__init__(
             params,
             base,
             lr=lr,
-            momentum=momentum,
             weight_decay=weight_decay,
-            nesterov=nesterov,
             maximize=maximize,
             foreach=foreach,
             fused=fused,
@@ -87,4 +88,5 @@ class BackwardEuler(Picard):
             inner_steps=inner_steps,
             pde_time=None,
             mean=mean,
+            **sgd,
         )

@@ -1,7 +1,7 @@
 """Extragradient: look one step ahead, then step with the gradient found there."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -67,16 +67,18 @@ class Extragradient(Picard):
         fused: bool | None = None,
         base: Callable[..., Optimizer] | None = None,
     ) -> None:
+        sgd: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov}
+        if base is not None and sgd == {"momentum": 0.0, "nesterov": False}:
+            sgd = {}  # they were not given
         super().__init__(
             params,
             base,
             lr=lr,
-            momentum=momentum,
             weight_decay=weight_decay,
-            nesterov=nesterov,
             maximize=maximize,
             foreach=foreach,
             fused=fused,
             same_batch=same_batch,
             pde_time=pde_time,
+            **sgd,
         )
