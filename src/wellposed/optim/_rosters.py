@@ -59,6 +59,8 @@ class Rosters:
 
     def whole(self, index: int, group: dict[str, Any], state: State) -> list[Bucket]:
         """The parameters of a group that have an anchor."""
+        if (kept := self._fitting("whole", index, group, group["params"], state)) is not None:
+            return kept.buckets  # mostly all have one
         params = [p for p in group["params"] if p in state and ANCHOR in state[p]]
         return self._roster("whole", index, group, params, state)
 
@@ -82,10 +84,9 @@ class Rosters:
         self, kind: str, index: int, group: dict[str, Any], params: list[Tensor], state: State
     ) -> list[Bucket]:
         """The buckets of these parameters, kept ones if they fit: mostly all have gradients."""
-        signature = (group["mean"] is not None, group["outer_momentum"] != 0)
-        for roster in (self._kept.get((kind, index)), self._kept.get(("stepped", index))):
-            if roster is not None and roster.fits(params, signature, state):
-                return roster.buckets
+        if (kept := self._fitting(kind, index, group, params, state)) is not None:
+            return kept.buckets
+        signature = _signature(group)
         slots = [self._slots(p, signature, state) for p in params]
         buckets = [
             make_bucket([params[i] for i in same], [slots[i] for i in same], state)
@@ -93,6 +94,17 @@ class Rosters:
         ]
         self._kept[kind, index] = Roster(params, signature, buckets)
         return buckets
+
+    def _fitting(
+        self, kind: str, index: int, group: dict[str, Any], params: list[Tensor], state: State
+    ) -> Roster | None:
+        """A kept roster of these parameters, or None."""
+        signature = _signature(group)
+        for key in dict.fromkeys((kind, "stepped")):
+            roster = self._kept.get((key, index))
+            if roster is not None and roster.fits(params, signature, state):
+                return roster
+        return None
 
     def _slots(self, p: Tensor, signature: tuple[bool, bool], state: State) -> dict[str, Any]:
         """A parameter's slots, completed; all of them new if it is seen for the first time."""
@@ -102,3 +114,8 @@ class Rosters:
         if not known:
             self._fresh.append((p, slots))
         return slots
+
+
+def _signature(group: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether the group asks for a mean and for outer momentum."""
+    return group["mean"] is not None, group["outer_momentum"] != 0
