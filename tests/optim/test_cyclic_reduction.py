@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wellposed.optim import _cyclic_reduction
 from wellposed.optim._cyclic_reduction import PeriodicSolver, factors
 
 DOUBLE = torch.float64
@@ -108,3 +109,22 @@ def test_nothing_is_left_from_one_solution_to_the_next():
 def test_the_number_of_passes_is_the_logarithm_of_the_width():
     passes = [len(factors(s, 1, torch.float32).stencils) for s in (0.0, 1.0, 100.0, 1e4)]
     assert passes == [0, 5, 8, 11]
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("block", [512, 1000])
+def test_in_blocks_it_is_the_same_to_rounding(monkeypatch, block, order):
+    generator = torch.Generator().manual_seed(0)
+    tensors = [torch.randn(n, generator=generator, dtype=DOUBLE) for n in (1, 3000, 17, 1024)]
+    whole = [t.clone() for t in solve(tensors, 0.05, order)]
+    monkeypatch.setattr(_cyclic_reduction, "_BLOCK", block)
+    by = factors(0.05, order, DOUBLE)
+    solver = PeriodicSolver(tensors, DOUBLE, by.reach)
+    assert len(solver.scratch[0]) < len(solver.buffers[0]) / 2
+    for a, b in zip(solver.solve(tensors, by), whole, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-15)
+    before = [t.clone() for t in tensors]
+    again = solver.solve(tensors, by)
+    assert all(torch.equal(a, b) for a, b in zip(tensors, before, strict=True))
+    for a, b in zip(again, whole, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-15)

@@ -110,10 +110,26 @@ def kind_of(p: Tensor) -> tuple[Any, ...]:
 
 def by_kind(params: list[Tensor]) -> list[list[int]]:
     """Positions of the parameters, one list per kind."""
+    if _plainly_alike(params):
+        return [list(range(len(params)))]
     kinds: dict[tuple[Any, ...], list[int]] = {}
     for i, p in enumerate(params):
         kinds.setdefault(kind_of(p), []).append(i)
     return list(kinds.values())
+
+
+def _plainly_alike(params: list[Tensor]) -> bool:
+    """Whether all are plain tensors on one device and in one dtype, as they mostly are."""
+    if not params:
+        return False
+    device, dtype = params[0].device, params[0].dtype
+    return (
+        all(
+            type(p) in {Tensor, torch.nn.Parameter} and p.dtype is dtype and p.device == device
+            for p in params
+        )
+        and len({type(p) for p in params}) == 1
+    )
 
 
 def make_bucket(params: list[Tensor], slots: list[dict[str, Any]], state: State) -> Bucket:
