@@ -116,7 +116,7 @@ def norm(listed: list[tuple[Bucket, list[Tensor]]], *, adaptive: bool) -> float:
             bucket.write(y)
         slopes = [p for bucket, _ in listed for p in bucket.params]
     if len(listed) == 1 and listed[0][0].plain and not listed[0][0].low:
-        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(slopes))).item()
+        return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(slopes))))
     listable = all(bucket.plain for bucket, _ in listed)
     total = get_total_norm(slopes, foreach=True if listable else None)
     return whole(total).item()
