@@ -241,14 +241,14 @@ def test_sparse_gradients_are_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"lr": -1.0}, "got lr=-1; a step size"),
+        ({"lr": -1.0}, "lr=-1 was given; it is at least 0"),
         ({"lr": 0.0}, "got lr=0 and no lipschitz"),
         ({"lr": 0.1, "lipschitz": 20.0}, "got lr=0.1 and lipschitz=20; .* at most its inverse"),
         ({"lipschitz": -1.0}, "got lr=0.05 and lipschitz=-1; lipschitz is positive"),
         ({"lr": 0.1, "strong_convexity": 11.0}, "got strong_convexity=11; .* curvature 10"),
         ({"strong_convexity": -1.0}, "got strong_convexity=-1"),
         ({"offset": 0.0}, "got offset=0; it is positive"),
-        ({"weight_decay": -0.1}, "got weight_decay=-0.1"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1 was given"),
     ],
 )
 def test_it_refuses_what_makes_no_sense(arguments, message):

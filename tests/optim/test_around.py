@@ -156,8 +156,11 @@ def test_it_may_be_around_another_one():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"lr": -0.1}, "Bare got lr=-0.1; a step size is at least 0"),
-        ({"momentum": -0.5}, "Bare got momentum=-0.5"),
+        ({"lr": -0.1}, "lr=-0.1 was given; it is at least 0 and finite: the step size of Bare"),
+        (
+            {"momentum": -0.5},
+            "momentum=-0.5 was given; it is at least 0 and finite",
+        ),
         ({"base": torch.optim.AdamW, "momentum": 0.5}, "Bare got momentum beside a base .*AdamW"),
         ({"base": torch.optim.LBFGS}, "a base that makes a LBFGS"),
         ({"base": Lookahead}, "a base that makes a Lookahead.* goes outside"),

@@ -139,5 +139,5 @@ def test_a_group_that_comes_later_is_as_quiet_as_the_others():
 @pytest.mark.parametrize("name", ["eta", "decay"])
 def test_it_refuses_what_makes_no_sense(name):
     p = nn.Parameter(torch.zeros(3))
-    with pytest.raises(ArgumentError, match=f"GradientNoise got {name}=-1; it is at least 0, try"):
+    with pytest.raises(ArgumentError, match=f"{name}=-1 was given; it is at least 0"):
         GradientNoise([p], **{name: -1.0})

@@ -11,13 +11,13 @@ from wellposed.optim import Picard
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"lr": -1}, r"lr=-1 was given; it is at least 0, try 0.05"),
+        ({"lr": -1}, r"lr=-1 was given; it is at least 0 and finite: try 0.05"),
         ({"spread": -0.1}, "spread=-0.1 was given"),
         ({"momentum": -0.1}, "momentum=-0.1 was given"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1 was given"),
         ({"inner_steps": 0}, "inner_steps=0 was given; it is a whole number"),
         ({"inner_steps": 2.5}, "inner_steps=2.5 was given"),
-        ({"pde_time": float("inf")}, "both are finite"),
+        ({"pde_time": float("inf")}, "pde_time=inf was given; it is finite"),
         ({"spread": float("nan")}, "it is at least 0"),
         ({"mean": 0}, "mean=0 was given"),
         ({"mean": True}, "mean=True was given"),

@@ -11,6 +11,7 @@ from torch.optim.optimizer import ParamsT
 
 from wellposed.errors import require
 from wellposed.optim._base import evaluate
+from wellposed.optim._number import number
 from wellposed.optim._two_points import TwoPoints
 
 
@@ -91,10 +92,9 @@ class AcceleratedSGD(TwoPoints):
         """Add a group; it starts at rest, with the step size of the others."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
-        lr, largest = float(group["lr"]), group["lipschitz"]
-        mu, offset, decay = group["strong_convexity"], group["offset"], group["weight_decay"]
-        require(lr >= 0, f"AcceleratedSGD got lr={lr:g}; a step size is at least 0, try 0.05")
-        require(decay >= 0, f"AcceleratedSGD got weight_decay={decay:g}; it is at least 0, try 0")
+        lr = number("lr", group["lr"], least=0, hint="the first step of AcceleratedSGD, try 0.05")
+        number("weight_decay", group["weight_decay"], least=0, hint="of AcceleratedSGD, try 0")
+        mu, offset, largest = group["strong_convexity"], group["offset"], group["lipschitz"]
         if largest is None:
             usual = lr or float(self.defaults["lr"])
             require(

@@ -11,6 +11,7 @@ from wellposed.errors import require
 from wellposed.optim._anchored import Anchored
 from wellposed.optim._base import stateless
 from wellposed.optim._large_sample import LargeSample
+from wellposed.optim._number import maker, number
 from wellposed.optim._plain_sgd import PlainSGD
 from wellposed.optim._zeroth_order import ZerothOrder
 
@@ -42,8 +43,8 @@ class Around(Optimizer):
     ) -> None:
         name = type(self).__name__
         for key in () if base is not None else ("momentum", "weight_decay"):
-            require(sgd[key] >= 0, f"{name} got {key}={sgd[key]:g}; it is at least 0, try 0")
-        require(float(lr) >= 0, f"{name} got lr={float(lr):g}; a step size is at least 0, try 0.05")
+            number(key, sgd[key], least=0, hint=f"of the SGD inside {name}, try 0")
+        number("lr", lr, least=0, hint=f"the step size of {name}, try 0.05")
         foreign = [key for key, value in sgd.items() if value != _SGD[key]]
         require(
             base is None or not foreign,
@@ -54,7 +55,7 @@ class Around(Optimizer):
             nesterov = sgd["nesterov"] and sgd["momentum"] > 0
             inner: Optimizer = PlainSGD(params, lr=lr, **{**sgd, "nesterov": nesterov})
         else:
-            inner = base(params, lr=lr)
+            inner = maker(base)(params, lr=lr)
         require(
             isinstance(inner, Optimizer)
             and not isinstance(inner, LBFGS | LargeSample | ZerothOrder | Anchored),

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from wellposed.errors import require
 from wellposed.optim._buckets import by_kind, is_low, kind_of
 from wellposed.optim._noise import CounterNoise
+from wellposed.optim._number import count, number
 from wellposed.optim._transformed import Transformed
 
 
@@ -80,10 +80,8 @@ class GradientNoise(Transformed):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         for key, hint in (("eta", "try 0.01"), ("decay", "try 0.55")):
-            require(
-                group[key] >= 0,
-                f"GradientNoise got {key}={group[key]:g}; it is at least 0, {hint}",
-            )
+            number(key, group[key], least=0, hint=f"of GradientNoise, {hint}")
+        count("noise_seed", group["noise_seed"], least=0, hint="0")
         group["noise_index"] = self.param_groups[0]["noise_index"]
 
     def is_active(self, group: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from math import inf
 from typing import Any
 
 from wellposed.errors import require
+from wellposed.optim._number import count, number
 
 _AT_LEAST_0 = {
     "lr": "the inner step size, try 0.05",
@@ -21,9 +22,9 @@ _LARGEST_OUTER_LR = 1000  # above 2 no quadratic is stable; far above, float32 o
 def check_group(group: dict[str, Any]) -> None:
     """Refuse values that have no meaning, naming the argument."""
     for key, meaning in _AT_LEAST_0.items():
-        if key in group:
-            value = float(group[key])
-            require(value >= 0, f"{key}={value:g} was given; it is at least 0: {meaning}")
+        if key in group and not (key == "rho" and group[key] == inf):  # the mean itself
+            number(key, group[key], least=0, hint=meaning)
+    count("noise_seed", group["noise_seed"], least=0, hint="0")
     _check_cycle(group)
     _check_reverse(group)
     _check_outer(group)
@@ -52,10 +53,7 @@ def check_group(group: dict[str, Any]) -> None:
 def _check_cycle(group: dict[str, Any]) -> None:
     """The number of inner steps and the weights of their mean."""
     steps, mean = group["inner_steps"], group["mean"]
-    require(
-        isinstance(steps, int) and steps >= 1,
-        f"inner_steps={steps} was given; it is a whole number, at least 1, try 20",
-    )
+    count("inner_steps", steps, hint="20")
     numeric = isinstance(mean, int | float) and not isinstance(mean, bool)
     require(
         mean is None or mean == "uniform" or (numeric and 0 < mean <= 1),

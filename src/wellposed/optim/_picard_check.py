@@ -1,9 +1,9 @@
 """What the values of a Picard iteration's parameter group must be."""
 
-from math import isfinite
 from typing import Any
 
 from wellposed.errors import require
+from wellposed.optim._number import count, number
 
 _AT_LEAST_0 = {"lr": "0.05", "spread": "0.01", "momentum": "0.9", "weight_decay": "0"}
 
@@ -17,18 +17,12 @@ def check_group(group: dict[str, Any]) -> None:
         "weight_decay": "0",
     }.items():
         if key in group:
-            value = float(group[key])
-            require(value >= 0, f"{key}={value:g} was given; it is at least 0, try {hint}")
+            number(key, group[key], least=0, hint=f"try {hint}")
+    if group["pde_time"] is not None:
+        number("pde_time", group["pde_time"], hint="the time t, try 0.1")
+    count("noise_seed", group["noise_seed"], least=0, hint="0")
+    count("inner_steps", group["inner_steps"], hint="2")
     steps, mean, normalize = group["inner_steps"], group["mean"], group["normalize"]
-    require(
-        isinstance(steps, int) and steps >= 1,
-        f"inner_steps={steps} was given; it is a whole number, at least 1, try 2",
-    )
-    time = 0.0 if group["pde_time"] is None else group["pde_time"]
-    require(
-        isfinite(time) and isfinite(group["spread"]),
-        f"pde_time={group['pde_time']} and spread={group['spread']} were given; both are finite",
-    )
     numeric = isinstance(mean, int | float) and not isinstance(mean, bool)
     require(
         mean is None or mean == "uniform" or (numeric and 0 < mean <= 1),

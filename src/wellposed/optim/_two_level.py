@@ -15,6 +15,7 @@ from wellposed.optim._anchored import Anchored
 from wellposed.optim._base import stateless
 from wellposed.optim._buckets import POINT, SLOTS, laid_out_as
 from wellposed.optim._large_sample import LargeSample
+from wellposed.optim._number import maker, number
 from wellposed.optim._rosters import Rosters
 from wellposed.optim._zeroth_order import ZerothOrder
 
@@ -64,7 +65,8 @@ class TwoLevel(Anchored, ABC):
             f"{', '.join(foreign)} was given beside a base optimizer, which has its own; try "
             f"base=functools.partial({getattr(base, '__name__', 'Base')}, ...)",
         )
-        inner = base(params, lr=lr)
+        number("lr", lr, least=0, hint="the step size of the base, try 1e-3")
+        inner = maker(base)(params, lr=lr)
         require(
             isinstance(inner, Optimizer)
             and not isinstance(inner, LBFGS | LargeSample | ZerothOrder | Anchored),
