@@ -224,7 +224,10 @@ def pull_of(group: dict[str, Any]) -> float:
 
 
 def travel(group: dict[str, Any]) -> float:
-    r"""How far one unit of gradient moves a weight in the long run, $h (1 - d) / (1 - m)$."""
+    r"""How far one unit of gradient moves a weight in the long run, $h (1 - d) / (1 - m)$.
+
+    Momentum of 1 or more has no long run, and a base without momentum none to count: h.
+    """
     momentum, dampening = group.get("momentum", 0.0), group.get("dampening", 0.0)
     if not 0 < momentum < 1:
         return float(group["lr"])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wellposed.optim._buckets import Bucket, whole
-from wellposed.optim._cycle import gamma_of, noise_std
+from wellposed.optim._cycle import gamma_of, noise_std, travel
 
 
 def regime(listed: Iterable[tuple[dict[str, Any], Bucket]]) -> dict[str, float]:
@@ -33,12 +33,11 @@ def regime(listed: Iterable[tuple[dict[str, Any], Bucket]]) -> dict[str, float]:
 
 def strength(group: dict[str, Any]) -> dict[str, float]:
     r"""The pull of a group at present: `gamma`, `pde_time` $1/\gamma$ and `kappa`."""
-    gamma, momentum = gamma_of(group), group.get("momentum", 0.0)
-    acted = gamma * float(group["lr"]) * group["inner_steps"]
+    gamma = gamma_of(group)
     return {
         "gamma": gamma,
         "pde_time": 1 / gamma if gamma > 0 else inf,
-        "kappa": acted / (1 - momentum) if momentum < 1 else inf,
+        "kappa": gamma * travel(group) * group["inner_steps"],
     }
 
 

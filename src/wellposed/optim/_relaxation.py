@@ -14,7 +14,7 @@ from wellposed.optim._base import evaluate
 from wellposed.optim._buckets import BUFFER, Bucket
 from wellposed.optim._consensus import consensus, spread
 from wellposed.optim._coupling import Coupling
-from wellposed.optim._cycle import begin, depart, exchange, land, noise_for, relax, turn
+from wellposed.optim._cycle import begin, depart, exchange, land, noise_for, relax, travel, turn
 from wellposed.optim._group_check import check_group
 from wellposed.optim._inner import pulled, sgd_step
 from wellposed.optim._regime import regime, strength
@@ -267,14 +267,14 @@ class Relaxation(TwoLevel):
         return {**super().__getstate__(), "_coupling": self._coupling}
 
     def _check_group(self, group: dict[str, Any]) -> None:
-        kappa, m = group.pop("kappa"), group.get("momentum", 0.0)
+        kappa = group.pop("kappa")
         if kappa is not None:
             require(
                 kappa >= 0 and group["lr"] > 0,
                 f"kappa={kappa:g} was given with lr={float(group['lr']):g}; kappa is at least 0, "
                 "and gamma follows from it only for a positive lr",
             )
-            group["gamma"] = kappa * (1 - m) / (float(group["lr"]) * group["inner_steps"])
+            group["gamma"] = kappa / (travel(group) * group["inner_steps"])
         check_group(group)
 
     def _begin_cycle(self) -> None:
