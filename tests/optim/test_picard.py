@@ -373,3 +373,22 @@ def test_a_state_of_sgd_is_loaded():
     assert optimizer.param_groups[0]["lr"] == 0.3
     run(optimizer, params, 4)
     assert optimizer.phase == (0, 2)
+
+
+def test_a_base_that_fails_leaves_gradients_and_state():
+    class Failing(SGD):
+        def step(self, closure=None):  # noqa: ARG002
+            raise RuntimeError("no memory")
+
+    params = weights()
+    optimizer = Picard(params, Failing, lr=0.1, pde_time=0.3, mean=0.5)
+    run(optimizer, params, 1)
+    for p in params:
+        p.grad = slope(p)
+    kept = [p.grad for p in params]
+    with pytest.raises(RuntimeError, match="no memory"):
+        optimizer.step()
+    assert all(p.grad is g for p, g in zip(params, kept, strict=True))
+    assert "anchor" in optimizer.state[params[0]]
+    optimizer.eval()
+    assert equal(params, weights())

@@ -276,10 +276,12 @@ class Picard(TwoLevel):
             set_gradients((p, s.to(p.dtype)) for p, s in pairs)
         # Torch's optimizers make their state when they find a parameter's empty.
         own = {p: self.state.pop(p) for p, _ in kept if self.state[p].keys() <= set(SLOTS)}
-        self._base.step()
-        for p, slots in own.items():
-            self.state[p].update(slots)
-        set_gradients(kept)
+        try:
+            self._base.step()
+        finally:  # a base that fails takes neither our state nor the gradients with it
+            for p, slots in own.items():
+                self.state[p].update(slots)
+            set_gradients(kept)
 
     def _return(self) -> None:
         """Put the anchor into the model and begin a new cycle there."""
