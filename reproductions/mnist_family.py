@@ -29,6 +29,12 @@ HELD_OUT = 1 / 6
 TUNING_SEED = 100
 ADAPTIVE = {"AdamW", "DiLoCo"}
 NETS = {"lenet": "LeNet (20-50-500)", "fc": "mnistfc (784-1024-1024-10)"}
+_WORDS = {
+    "ahead": "ahead of",
+    "behind": "behind",
+    "parity": "at parity with",
+    "undecided": "undecided against",
+}
 # Test error in per cent @ effective epochs (passes), as the authors give it: arXiv:1611.01838 for
 # the paper preset, the log of arXiv:1704.04932 for the others.
 PUBLISHED = {
@@ -115,7 +121,7 @@ def _verdicts(net, rows, against):
     lines = []
     for m, published in PUBLISHED[net].items():
         if m in rows and "(" not in published:
-            word = f", {against[m].split(' (')[0]} against SGD" if m in against else ""
+            word = f", {_WORDS[against[m].split(' (')[0]]} SGD" if m in against else ""
             theirs = published.replace(" @", " % after ").replace(";", " passes;")
             ours = spread([error_of(row, "test") for row in rows[m]])
             lines.append(f"- {m}: {ours} % after one pass{word}; the authors: {theirs} passes.")

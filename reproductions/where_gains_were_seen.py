@@ -66,17 +66,19 @@ def make(recipe, log, data, key):
 
 
 def curves(log, condition, methods):
-    """Mean validation error at each step size, for the seeds that have all of them."""
-    found = {}
-    for method in methods:
-        rows = log.find(condition=condition, method=method)
-        seeds = sorted({r["seed"] for r in rows})
-        whole = [s for s in seeds if sum(r["seed"] == s for r in rows) == len(STEPS)]
-        if whole:
-            kept = [r for r in rows if r["seed"] in whole]
-            by_lr = {lr: [r for r in kept if r["lr"] == lr] for lr in rates(method)}
-            found[method] = by_lr
-    return found
+    """All rows by method and step size, of the seeds that every method has run completely."""
+    rows = {m: log.find(condition=condition, method=m) for m in methods}
+    rows = {m: found for m, found in rows.items() if len(found) >= len(STEPS)}
+    whole = [
+        {s for s in {r["seed"] for r in found} if sum(r["seed"] == s for r in found) == len(STEPS)}
+        for found in rows.values()
+    ]
+    seeds = set.intersection(*whole) if whole else set()
+    return {
+        m: {lr: [r for r in found if r["lr"] == lr and r["seed"] in seeds] for lr in rates(m)}
+        for m, found in rows.items()
+        if seeds
+    }
 
 
 def mean(rows, part):
