@@ -1,10 +1,10 @@
 """The neighbours and the zeroth-order methods on digits: run `python reproductions/neighbours.py`.
 
 scikit-learn's digits (8 x 8 pixels, 1,257 for training, 360 for testing), a perceptron 64-64-10
-with ReLU, cross-entropy, batches of 32. Every method gets 600 gradients and a cosine schedule, where
-it has no schedule of its own; those that see values only get 9,000 steps of two values each, which
-is as much work as 6,000 gradients. The step size is the best of three by the loss on 257 of the
-training images, kept out for that, with seed 100. Then seeds 0 to 4 on all training images.
+with ReLU, cross-entropy, batches of 32. Every method gets 600 gradients and a cosine schedule,
+where it has no schedule of its own; those that see values only get 9,000 steps of two values each,
+which is as much work as 6,000 gradients. The step size is the best of three by the loss on 257 of
+the training images, kept out for that, with seed 100. Then seeds 0 to 4 on all training images.
 
 A row of neighbours.jsonl is one run; neighbours.md is the table of means.
 """

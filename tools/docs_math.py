@@ -24,6 +24,8 @@ class MathProcessor(InlineProcessor):
         element = convert_to_element(match.group(1).strip(), display=self.display)
         # The converter writes symbols as entities, which must not be escaped once more.
         html = ET.tostring(element, encoding="unicode").replace("&amp;#x", "&#x")
+        if self.display == "block":  # wider than a phone: it scrolls, the page does not
+            html = f'<span style="display: block; overflow: auto hidden">{html}</span>'
         return self.md.htmlStash.store(html), match.start(0), match.end(0)
 
 
