@@ -9,7 +9,7 @@ from markdown.inlinepatterns import InlineProcessor
 # Before backslash escapes (180) and after code spans (190), so that `$` in code stays a dollar.
 PRIORITY = 185
 DISPLAY = r"\$\$(.+?)\$\$"
-INLINE = r"(?<![\\$\w])\$(?!\s)([^$\n]+?)(?<!\s)\$(?![\w$])"
+INLINE = r"(?<![\\$\w])\$(?!\s)([^$\n]+?(?:\n[^$\n]+?)?)(?<!\s)\$(?![\w$])"
 
 
 class MathProcessor(InlineProcessor):
