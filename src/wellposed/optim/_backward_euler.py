@@ -20,7 +20,7 @@ class BackwardEuler(Picard):
     the inner iteration, which averages over fresh minibatches: large steps are stable where those
     of gradient descent are not. It visits the points that gradient descent with step a t visits on
     that objective. On curvature $\lambda$ the inner iteration contracts by $1 - a(1 + t\lambda)$:
-    it needs $a < 2 / (1 + t\lambda)$. `Picard` with $t = $ lr.
+    it needs $a < 2 / (1 + t\lambda)$. `Picard` with t = lr.
 
     Cost: one gradient evaluation per step, L per update. Memory: anchor and mean, two copies.
 
