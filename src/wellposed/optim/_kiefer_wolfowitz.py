@@ -21,7 +21,7 @@ class KieferWolfowitz(ZerothOrder):
     $$a_k = a \Bigl(\frac{A + 1}{A + k + 1}\Bigr)^p, \qquad c_k = \frac{c}{(k + 1)^q}$$
 
     It converges where $c_k \to 0$, $\sum a_k = \infty$, $\sum a_k c_k < \infty$ and
-    $\sum (a_k / c_k)^2 < \infty$, which is checked. The bias of $g_k$ is $c_k^2 f'''/6$: none on
+    $\sum (a_k / c_k)^2 < \infty$, which is checked. The bias of $g_k$ is $c_k^2 f^{(3)}/6$: none on
     quadratics. With $p = 1$, $q = 1/6$ and $a$ above half the inverse curvature, the mean squared
     error falls as $k^{-2/3}$, against $k^{-1}$ with gradients.
 
