@@ -14,6 +14,7 @@ from wellposed.optim._buckets import (
     blend_,
     by_kind,
     complete,
+    copy_,
     fusible,
     is_low,
     laid_out_as,
@@ -130,3 +131,13 @@ def test_slots_that_lie_otherwise_in_memory_switch_the_fused_kernels_off():
     slots = {}
     complete(slots, p, mean=False, outer_momentum=False)
     assert not make_bucket([p], [slots], {p: {"momentum_buffer": other}}).plain
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_copy_replaces_whatever_was_there(plain):
+    bucket = bucket_of([nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3, 1))])
+    bucket.plain = plain
+    targets = [torch.full((2,), torch.nan), torch.full((3, 1), torch.inf)]
+    with torch.no_grad():
+        copy_(bucket, targets, bucket.params)
+    assert all(torch.equal(t, p) for t, p in zip(targets, bucket.params, strict=True))

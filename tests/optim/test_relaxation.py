@@ -763,3 +763,19 @@ def test_it_commutes_with_translations(inner_steps, steps, mean, outer_lr, outer
         return p.detach() - shift
 
     torch.testing.assert_close(run(0.0), run(7.0), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("mean", [None, 0.25, "uniform"])
+def test_good_weights_loaded_after_a_divergence_are_trained_again(mean):
+    p = nn.Parameter(torch.ones(3))
+    optimizer = Relaxation([p], lr=0.1, momentum=0.0, inner_steps=2, gamma=0.5, mean=mean)
+    for gradient in (1.0, float("nan"), 1.0, 1.0):
+        p.grad = torch.full((3,), gradient)
+        optimizer.step()
+    assert p.isnan().all()
+    with torch.no_grad():
+        p.fill_(1.0)
+    for _ in range(4):
+        p.grad = p.detach().clone()
+        optimizer.step()
+    assert (p < 1).all()

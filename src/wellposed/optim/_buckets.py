@@ -186,6 +186,15 @@ def blend_(bucket: Bucket, targets: list[Tensor], ends: list[Tensor], weight: fl
         torch._foreach_lerp_(targets, ends, weight)
 
 
+def copy_(bucket: Bucket, targets: list[Tensor], sources: list[Tensor]) -> None:
+    """Copy, exactly; torch's list operation does not know distributed tensors."""
+    if bucket.plain:
+        torch._foreach_copy_(targets, sources)
+        return
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(source)
+
+
 def fusible(p: Tensor) -> bool:
     """Whether torch's fused kernels may write to this tensor.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from wellposed.errors import require
-from wellposed.optim._buckets import Bucket, blend_, by_kind, kind_of, local, shard_of
+from wellposed.optim._buckets import Bucket, blend_, by_kind, copy_, kind_of, local, shard_of
 from wellposed.optim._noise import CounterNoise
 
 
@@ -19,9 +19,9 @@ def begin(bucket: Bucket) -> None:
     them, the anchor is the mean that the last cycle left.
     """
     if not bucket.low:
-        torch._foreach_lerp_(bucket.anchors, bucket.params, 1.0)  # weight 1 is an exact copy
+        copy_(bucket, bucket.anchors, bucket.params)  # whatever they held, nan included
         if bucket.means:
-            torch._foreach_lerp_(bucket.means, bucket.params, 1.0)
+            copy_(bucket, bucket.means, bucket.params)
         return
     for p, x, mu in zip(bucket.params, bucket.anchors, bucket.means, strict=True):
         x.copy_(torch.where(mu.to(p.dtype) == p, mu, p.float()))

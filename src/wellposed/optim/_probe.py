@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from wellposed.optim._buckets import Bucket, blend_, local, same_layout, whole
+from wellposed.optim._buckets import Bucket, blend_, copy_, local, same_layout, whole
 
 
 def anchor(bucket: Bucket) -> None:
     """Anchor the probes where the weights are."""
-    _copy(bucket, bucket.anchors, bucket.params)
+    copy_(bucket, bucket.anchors, bucket.params)
 
 
 def begin(bucket: Bucket, *, displaced: bool) -> None:
@@ -30,7 +30,7 @@ def begin(bucket: Bucket, *, displaced: bool) -> None:
 
 def restore(bucket: Bucket) -> None:
     """Bring the weights back to their anchor, exactly, whatever they hold."""
-    _copy(bucket, bucket.params, bucket.anchors)
+    copy_(bucket, bucket.params, bucket.anchors)
 
 
 def accumulate(bucket: Bucket, grads: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
@@ -80,7 +80,7 @@ def displace(
         torch._foreach_add_(y, bucket.anchors)
     else:
         if moved:
-            _copy(bucket, y, bucket.anchors)
+            copy_(bucket, y, bucket.anchors)
         slopes = [p.float() for p in slopes] if bucket.low else slopes
         torch._foreach_add_(y, slopes, alpha=-length)
     bucket.write(y)
@@ -89,7 +89,7 @@ def displace(
 def spread(bucket: Bucket, noise: list[Tensor]) -> None:
     r"""Move the weights to $x + \xi$."""
     y = bucket.working()
-    _copy(bucket, y, bucket.anchors)
+    copy_(bucket, y, bucket.anchors)
     torch._foreach_add_(local(y), noise)
     bucket.write(y)
 
@@ -111,7 +111,7 @@ def norm(listed: list[tuple[Bucket, list[Tensor]]], *, adaptive: bool) -> float:
     if adaptive:
         for bucket, ps in listed:
             y = bucket.working()
-            _copy(bucket, y, ps)
+            copy_(bucket, y, ps)
             torch._foreach_mul_(as_real(y), as_real(bucket.anchors))
             bucket.write(y)
         slopes = [p for bucket, _ in listed for p in bucket.params]
@@ -130,12 +130,3 @@ def scale_of(total: float) -> float:
 def as_real(tensors: list[Tensor]) -> list[Tensor]:
     """The same memory with complex numbers as pairs of real ones."""
     return [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
-
-
-def _copy(bucket: Bucket, targets: list[Tensor], sources: list[Tensor]) -> None:
-    """Copy, exactly; torch's list operation does not know distributed tensors."""
-    if bucket.plain:
-        torch._foreach_copy_(targets, sources)
-        return
-    for target, source in zip(targets, sources, strict=True):
-        target.copy_(source)
