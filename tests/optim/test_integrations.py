@@ -21,6 +21,7 @@ from wellposed.optim import Anchored, Cosine, GroupScheduler
 STEPS, PER_EPOCH, BATCH = 14, 7, 4  # two epochs; cycles end within them, and between them none
 
 pytestmark = [
+    pytest.mark.slow,
     # Lightning asks for loader workers, or for the GPU, on machines that have many cores or one.
     pytest.mark.filterwarnings("ignore:The '.*' does not have many workers"),
     pytest.mark.filterwarnings("ignore:GPU available but not used"),

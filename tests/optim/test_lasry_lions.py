@@ -65,5 +65,10 @@ def test_blocks_must_fill_the_cycle():
         LasryLions([p], block=3)
     with pytest.raises(ArgumentError, match=r"reverse=1.0 was given; it is s/t"):
         LasryLions([p], reverse=1.0)
+
+
+@pytest.mark.wrong_types
+def test_the_damping_is_a_number():
+    p = nn.Parameter(torch.ones(1))
     with pytest.raises(ArgumentError, match=r"mean='uniform' was given with reverse=0.5"):
         LasryLions([p], mean="uniform")

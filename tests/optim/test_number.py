@@ -73,7 +73,9 @@ OURS = [
     and not inspect.isabstract(value)
 ]
 CASES = [
-    pytest.param(cls, name, value, id=f"{cls.__name__} {name}={value!r}")
+    pytest.param(
+        cls, name, value, id=f"{cls.__name__} {name}={value!r}", marks=pytest.mark.wrong_types
+    )
     for cls in OURS
     for name, values in WRONG.items()
     if name in inspect.signature(cls).parameters

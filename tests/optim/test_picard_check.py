@@ -16,7 +16,9 @@ from wellposed.optim import Picard
         ({"momentum": -0.1}, "momentum=-0.1 was given"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1 was given"),
         ({"inner_steps": 0}, "inner_steps=0 was given; it is a whole number"),
-        ({"inner_steps": 2.5}, "inner_steps=2.5 was given"),
+        pytest.param(
+            {"inner_steps": 2.5}, "inner_steps=2.5 was given", marks=pytest.mark.wrong_types
+        ),
         ({"pde_time": float("inf")}, "pde_time=inf was given; it is finite"),
         ({"spread": float("nan")}, "it is at least 0"),
         ({"mean": 0}, "mean=0 was given"),

@@ -21,8 +21,8 @@ def test_with_its_steps_the_sums_of_kiefer_and_wolfowitz_converge_or_diverge_as_
     steps, radius = RobbinsMonro(offset=1.0, power=p), ShrinkingRadius(power=q, step_power=p)
 
     def sums(low, high):
-        ratios = sum((steps(k, 1e9) / radius(k, 1e9)) ** 2 for k in range(low, high))
-        return ratios, sum(steps(k, 1e9) for k in range(low, high))
+        ratios = sum((steps(k, 10**9) / radius(k, 10**9)) ** 2 for k in range(low, high))
+        return ratios, sum(steps(k, 10**9) for k in range(low, high))
 
     first, second = sums(1000, 2000), sums(2000, 4000)
     assert second[0] == pytest.approx(first[0] * 2 ** (2 * q - 2 * p + 1), rel=1e-3)

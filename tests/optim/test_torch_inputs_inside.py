@@ -15,6 +15,7 @@ from tests.optim.tiny import copies, equal, switch, weights
 
 from wellposed import optim
 
+pytestmark = pytest.mark.slow
 common = pytest.importorskip("torch.testing._internal.common_optimizers")
 # Importing it forbids, for the whole process, to set flags such as torch.backends.cudnn.benchmark.
 torch.backends.__allow_nonbracketed_mutation_flag = True
