@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wellposed import audit as audit
     from wellposed import compare as compare
     from wellposed import data as data
     from wellposed import init as init
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
     from wellposed import runs as runs
     from wellposed import stats as stats
     from wellposed import train as train
+    from wellposed.audit import examine as examine
     from wellposed.problem import Problem as Problem
     from wellposed.train import fit as fit
     from wellposed.train import steps as steps
 
 _PACKAGES = frozenset({
-    "compare", "data", "init", "linalg", "losses", "models", "optim", "pde", "problem", "recipe",
-    "regularizers", "report", "runs", "stats", "train",
+    "audit", "compare", "data", "init", "linalg", "losses", "models", "optim", "pde", "problem",
+    "recipe", "regularizers", "report", "runs", "stats", "train",
 })  # fmt: skip
-_HOME = {"Problem": "problem", "fit": "train", "steps": "train"}
+_HOME = {"examine": "audit", "Problem": "problem", "fit": "train", "steps": "train"}
 
 __version__ = "0.1.0.dev0"
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from wellposed.linalg import hessian, least_eigenvalue
-from wellposed.problem import Problem
+from wellposed.problem import Problem, eval_mode
 
 
 def least_curvature(problem: Problem, model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
@@ -26,13 +26,7 @@ def least_curvature(problem: Problem, model: nn.Module, inputs: Tensor, targets:
     params = [p for p in model.parameters() if p.requires_grad]
     if not params:
         return 0.0
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.enable_grad():
-            objective = replace(problem, model=model).objective(inputs, targets)
-            gradient, product = hessian(objective, params)
+    with eval_mode(model), torch.enable_grad():
+        objective = replace(problem, model=model).objective(inputs, targets)
+        gradient, product = hessian(objective, params)
         return least_eigenvalue(product, gradient).value
-    finally:
-        for module, training in modes:
-            module.training = training

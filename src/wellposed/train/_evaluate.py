@@ -1,8 +1,8 @@
 """Loss, error and confusion of a network on a part of the data."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wellposed.data import Batches, Examples
-from wellposed.problem import top_k_error
+from wellposed.problem import eval_mode, top_k_error
 
 
 @final
@@ -95,15 +95,3 @@ def evaluate(
         predicted=predicted,
         confidence=confidence,
     )
-
-
-@contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode for all modules inside the block, each one's own mode after it."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -1,0 +1,14 @@
+"""What we know about a trained network, in findings that say what to do."""
+
+from wellposed.audit._check import BUDGETS as BUDGETS
+from wellposed.audit._check import Budget as Budget
+from wellposed.audit._check import Check as Check
+from wellposed.audit._checks import CHECKS as CHECKS
+from wellposed.audit._descent import Descent as Descent
+from wellposed.audit._examine import Observer as Observer
+from wellposed.audit._examine import Plan as Plan
+from wellposed.audit._examine import examine as examine
+from wellposed.audit._examine import plan as plan
+from wellposed.audit._gap import gap as gap
+from wellposed.audit._subject import Subject as Subject
+from wellposed.audit._weights import weights as weights

@@ -1,0 +1,68 @@
+"""A check: a function from the subject to a finding, with what it asks and what it costs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, final, get_args
+
+from wellposed.audit._subject import Subject
+from wellposed.errors import UnknownNameError
+from wellposed.runs import Finding
+
+Budget = Literal["quick", "standard", "deep"]
+"""How much an audit may spend."""
+
+BUDGETS: tuple[Budget, ...] = get_args(Budget)
+
+Settings: TypeAlias = Mapping[str, Any]
+
+
+def forward(examples: float) -> int:
+    """The cost of that many forward passes, in gradient evaluations of one example: a third."""
+    return round(examples / 3)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check as an audit runs it; its file ends with one, called CHECK.
+
+    Args:
+        run: (subject, **settings) -> finding; its name is the check's. It raises `ArgumentError`
+            with one sentence where it cannot run.
+        family: The group it belongs to; `--only` takes it too.
+        question: What it answers, as one question.
+        cost: (subject, **settings) -> gradient evaluations of one example that it will spend, a
+            forward pass counting as a third.
+        settings: Keyword arguments of `run` by budget; a budget that is missing leaves it out.
+        weights: Whether it looks at the network, which then must have finite weights.
+    """
+
+    run: Callable[..., Finding]
+    family: str
+    question: str
+    cost: Callable[..., int]
+    settings: Mapping[Budget, Settings]
+    weights: bool = True
+
+    @property
+    def name(self) -> str:
+        """The name of the function that runs it."""
+        return self.run.__name__.strip("_").replace("_", "-")
+
+    def gradients(self, subject: Subject, budget: Budget) -> int:
+        """What it will cost at a budget, in gradient evaluations of one example."""
+        if budget not in self.settings:
+            return 0
+        return int(self.cost(subject, **self.settings[budget]))
+
+
+def require_budget(budget: str) -> Budget:
+    """The budget of that name.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    for known in BUDGETS:
+        if budget == known:
+            return known
+    raise UnknownNameError("budget", budget, BUDGETS)

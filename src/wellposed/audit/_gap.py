@@ -1,0 +1,124 @@
+"""How much worse is the network on examples that it was not trained on?"""
+
+import math
+
+from torch import Tensor
+
+from wellposed.audit._check import Check, forward
+from wellposed.audit._subject import Subject
+from wellposed.errors import require
+from wellposed.problem import top_k_error
+from wellposed.runs import Bars, Finding, Threshold, Verdict
+from wellposed.stats import clopper_pearson, wilson
+
+LEVEL = 0.95
+
+
+def gap(subject: Subject, *, examples: int | None = None) -> Finding:
+    r"""Compare the error on the training part with the error on examples kept apart.
+
+    The gap is $\hat e_\text{test} - \hat e_\text{train}$; its interval is Newcombe's, from the
+    Wilson intervals of the two independent shares.
+
+    Args:
+        subject: A classifier with a train part and a test or validation part.
+        examples: At most this many of each part; None for all.
+
+    Cost: one forward pass per example.
+
+    Raises `ArgumentError` if the subject is no classifier, or a part is missing.
+
+    References:
+        Newcombe, Interval estimation for the difference between independent proportions:
+        comparison of eleven methods, 1998, method 10.
+    """
+    subject.require_classes("gap")
+    subject.require_part("train", "gap")
+    apart = subject.judged
+    require(
+        apart != "train",
+        "gap compares the training part with one kept apart, and there is only the training part; "
+        "give a test part",
+    )
+    counts = {part: _wrong(subject, part, examples) for part in ("train", apart)}
+    shares = {part: k / n for part, (k, n) in counts.items()}
+    value = shares[apart] - shares["train"]
+    interval = difference_interval(counts[apart], counts["train"])
+    threshold = Threshold(0, "above", "theorem", "the error on fresh examples equals the expected")
+    verdict = Verdict.WARN if interval[0] > 0 else Verdict.PASS
+    ends = {part: clopper_pearson(k, n, LEVEL) for part, (k, n) in counts.items()}
+    said = ", ".join(
+        f"{100 * shares[p]:.2f} % [{100 * ends[p][0]:.2f}, {100 * ends[p][1]:.2f}] on {p}"
+        for p in counts
+    )
+    return Finding(
+        check="gap",
+        verdict=verdict,
+        statement=f"The error is {said}: {100 * value:+.2f} points apart.",
+        value=value,
+        interval=interval,
+        level=LEVEL,
+        unit="share",
+        threshold=threshold,
+        evidence={
+            "wrong": {p: k for p, (k, _) in counts.items()},
+            "examples": {p: n for p, (_, n) in counts.items()},
+            "seed": subject.seed,
+        },
+        verified=_recount(subject, apart, examples, counts[apart][0]),
+        remedy="the gap is what more data, augmentation ([[augment]]), weight decay or an earlier "
+        "stop can close; the test error is what counts"
+        if verdict is Verdict.WARN
+        else "",
+        figures=(
+            Bars(
+                "Error by part",
+                tuple(counts),
+                tuple(shares.values()),
+                tuple(e[0] for e in ends.values()),
+                tuple(e[1] for e in ends.values()),
+                y_label="error",
+                percent=True,
+                note=f"Clopper-Pearson intervals at {100 * LEVEL:g} %.",
+            ),
+        ),
+    )
+
+
+def difference_interval(
+    a: tuple[int, int], b: tuple[int, int], level: float = LEVEL
+) -> tuple[float, float]:
+    """Newcombe's interval for the difference of two independent shares k/n, a minus b."""
+    (ka, na), (kb, nb) = a, b
+    pa, pb = ka / na, kb / nb
+    (la, ua), (lb, ub) = wilson(ka, na, level), wilson(kb, nb, level)
+    return (
+        pa - pb - math.hypot(pa - la, ub - pb),
+        pa - pb + math.hypot(ua - pa, pb - lb),
+    )
+
+
+def _wrong(subject: Subject, part: str, examples: int | None) -> tuple[int, int]:
+    outputs, targets = subject.outputs(part, examples)
+    return round(float(top_k_error(outputs, targets).double().sum())), len(targets)
+
+
+def _recount(subject: Subject, part: str, examples: int | None, wrong: int) -> str:
+    """The same count from the predictions alone, class by class."""
+    outputs, targets = subject.outputs(part, examples)
+    guess: Tensor = outputs.argmax(1)
+    hits = sum(int(((guess == c) & (targets == c)).sum()) for c in range(outputs.shape[1]))
+    broken = int(outputs.isnan().any(1).sum())
+    agrees = len(targets) - hits == wrong or broken > 0
+    return f"errors recounted class by class: {'equal' if agrees else 'DIFFERENT'}"
+
+
+CHECK = Check(
+    gap,
+    family="generalization",
+    question="How much worse is it on examples that it was not trained on?",
+    cost=lambda subject, examples=None: forward(
+        sum(min(len(p), examples or len(p)) for p in subject.parts.values())
+    ),
+    settings={"quick": {"examples": 1000}, "standard": {"examples": 10_000}, "deep": {}},
+)

@@ -1,0 +1,124 @@
+"""Rows of data as an audit takes them: from anything that has a length and gives examples."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, final, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from wellposed.errors import ArgumentError, require
+
+PARTS = ("train", "validation", "test")
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """A part of the data: `len` of it, and `take(rows)` -> (inputs, targets)."""
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+        ...
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The inputs and targets of these rows (int64), in this order."""
+        ...
+
+
+@final
+class Held:
+    """Rows in memory.
+
+    Args:
+        inputs: Shape (n, ...), of any type: integers stay integers (tokens).
+        targets: Shape (n, ...).
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor) -> None:
+        require(
+            len(inputs) == len(targets) > 0,
+            f"found {len(inputs)} inputs and {len(targets)} targets; there must be one target per "
+            "input, and at least one",
+        )
+        self._inputs, self._targets = inputs, targets
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The inputs and targets of these rows, in this order."""
+        rows = rows.to(self._inputs.device)
+        return self._inputs[rows], self._targets[rows.to(self._targets.device)]
+
+
+@final
+class Indexed:
+    """Rows of a dataset in torch's sense: `len(dataset)` and `dataset[i]` -> (input, target).
+
+    Args:
+        dataset: Examples are read when they are taken, and stacked.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The inputs and targets of these rows, in this order.
+
+        Raises:
+            ArgumentError: If an item is no pair, or inputs differ in shape.
+        """
+        items = [self._dataset[row] for row in rows.tolist()]
+        pairs = all(isinstance(item, tuple | list) and len(item) == 2 for item in items)
+        if not pairs:
+            raise ArgumentError(
+                f"an item of the dataset is a {type(items[0]).__name__}; an audit needs pairs "
+                "(input, target), so wrap the dataset in one that gives them"
+            )
+        inputs = [torch.as_tensor(item[0]) for item in items]
+        shapes = {tuple(i.shape) for i in inputs}
+        require(
+            len(shapes) == 1,
+            f"inputs have the shapes {sorted(shapes)[:3]}; an audit stacks them into batches, so "
+            "resize or pad them to one shape",
+        )
+        return torch.stack(inputs), torch.stack([torch.as_tensor(item[1]) for item in items])
+
+
+def parts_of(data: Any) -> dict[str, Rows]:
+    """The parts of whatever was given as data.
+
+    Args:
+        data: A `wellposed.data.Dataset`; a mapping from "train", "validation", "test" to parts; or
+            one part, which is then the test part. A part is a pair (inputs, targets), anything
+            with `take`, or a dataset of torch's kind with `len` and items (input, target).
+
+    Raises `ArgumentError` if it is something else, or a part has another name.
+    """
+    given = getattr(data, "parts", data)
+    if not isinstance(given, Mapping):
+        given = {"test": given}
+    found = {str(name): _part(part) for name, part in given.items() if part is not None}
+    require(
+        bool(found) and set(found) <= set(PARTS),
+        f"the data have the parts {sorted(found)}; parts are called {', '.join(PARTS)}, and at "
+        "least one is needed",
+    )
+    return {name: found[name] for name in PARTS if name in found}
+
+
+def _part(part: Any) -> Rows:
+    if isinstance(part, Rows):
+        return part
+    if isinstance(part, tuple | list) and len(part) == 2:
+        return Held(*map(torch.as_tensor, part))
+    if hasattr(part, "__len__") and hasattr(part, "__getitem__") and not isinstance(part, str):
+        return Indexed(part)
+    endless = isinstance(part, Iterable)
+    raise ArgumentError(
+        f"a part of the data is a {type(part).__name__}; an audit needs (inputs, targets), a "
+        "dataset with a length and items, or an object with take(rows)"
+        + (": collect what it yields first" if endless else "")
+    )
