@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wellposed import models as models
     from wellposed import optim as optim
     from wellposed import pde as pde
+    from wellposed import perturb as perturb
     from wellposed import regularizers as regularizers
     from wellposed import report as report
     from wellposed import runs as runs
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from wellposed.train import steps as steps
 
 _PACKAGES = frozenset({
-    "audit", "compare", "data", "init", "linalg", "losses", "models", "optim", "pde", "problem",
+    "audit", "compare", "data", "init", "linalg", "losses", "models", "optim", "pde", "perturb",
+    "problem", "recipe", "regularizers", "report", "runs", "stats", "train",
     "recipe", "regularizers", "report", "runs", "stats", "train",
 })  # fmt: skip
 _HOME = {"examine": "audit", "Problem": "problem", "fit": "train", "steps": "train"}

@@ -1,0 +1,34 @@
+from math import pi
+
+import torch
+from scipy.ndimage import uniform_filter1d
+
+from wellposed.perturb import MotionBlur
+from wellposed.perturb._motion_blur import moved
+
+
+def test_along_an_axis_is_the_moving_average_of_scipy():
+    x = torch.rand(1, 2, 15, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for angle, axis in ((0.0, 3), (pi / 2, 2)):
+        ours = moved(x, 5.0, torch.tensor([angle], dtype=x.dtype))
+        right = uniform_filter1d(x.numpy(), 5, axis=axis, mode="nearest")
+        torch.testing.assert_close(ours, torch.from_numpy(right), rtol=0, atol=1e-12)
+
+
+def test_keeps_what_does_not_change_along_the_line():
+    at = torch.arange(20, dtype=torch.float64)
+    x = ((at[:, None] + at) / 38).expand(1, 1, 20, 20)
+    still = moved(x, 6.0, torch.tensor([-pi / 4], dtype=x.dtype))
+    inner = (..., slice(5, 15), slice(5, 15))
+    torch.testing.assert_close(still[inner], x[inner], rtol=0, atol=1e-12)
+
+
+def test_has_its_length():
+    x = torch.zeros(200, 1, 51, 51, dtype=torch.float64)
+    x[..., 25, 25] = 1
+    y = MotionBlur(5)(x)[:, 0]
+    at = torch.arange(51, dtype=torch.float64) - 25
+    spread = (y * (at[:, None] ** 2 + at**2)).sum((1, 2)) / y.sum((1, 2))
+    line = (0.24 * 51) ** 2 / 12  # the variance of a line; bilinear reading adds less than 1/2
+    assert (spread > line - 0.1).all()
+    assert (spread < line + 0.6).all()
