@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _PACKAGES = frozenset({
     "audit", "compare", "data", "init", "linalg", "losses", "models", "optim", "pde", "perturb",
     "problem", "recipe", "regularizers", "report", "runs", "stats", "train",
-    "recipe", "regularizers", "report", "runs", "stats", "train",
 })  # fmt: skip
 _HOME = {"examine": "audit", "Problem": "problem", "fit": "train", "steps": "train"}
 
