@@ -3,6 +3,7 @@
 from wellposed.audit._check import BUDGETS as BUDGETS
 from wellposed.audit._check import Budget as Budget
 from wellposed.audit._check import Check as Check
+from wellposed.audit._check import require_budget as require_budget
 from wellposed.audit._checks import CHECKS as CHECKS
 from wellposed.audit._descent import Descent as Descent
 from wellposed.audit._examine import Observer as Observer
@@ -10,5 +11,8 @@ from wellposed.audit._examine import Plan as Plan
 from wellposed.audit._examine import examine as examine
 from wellposed.audit._examine import plan as plan
 from wellposed.audit._gap import gap as gap
+from wellposed.audit._read_weights import fitted_weights as fitted_weights
+from wellposed.audit._read_weights import put_weights as put_weights
+from wellposed.audit._read_weights import read_weights as read_weights
 from wellposed.audit._subject import Subject as Subject
 from wellposed.audit._weights import weights as weights

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import wellposed
+from wellposed.cli._audit import audit
 from wellposed.cli._cite import cite
 from wellposed.cli._data import data
 from wellposed.cli._evaluate import evaluate
@@ -32,13 +33,14 @@ Examples:
   wellposed recipe main > mine.toml      the recipe behind it, to edit
   wellposed train mine.toml --set optimizer.lr=0.1 --out runs/mine
   wellposed resume runs/mine             go on after Ctrl-C or a crash, to the same bits
+  wellposed audit RUN                    can it be trusted? findings, and what to try
   wellposed predict RUN digit.png        what the trained network says about a picture
   wellposed list optimizers              what a recipe can name
 
 \b
 Exit codes:
   0    done
-  1    done, but a goal that the recipe states was not met
+  1    done, but a goal that the recipe states was not met, or a check of an audit failed
   2    bad input; one sentence says what was found and what to try
   70   a fault of wellposed itself; the message names a file with the details
   130  interrupted by Ctrl-C (143: by SIGTERM); `wellposed resume RUN` goes on
@@ -64,6 +66,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "resume": (resume, "Go on with an interrupted run or race."),
     "evaluate": (evaluate, "Measure a trained network again, or on other data."),
     "predict": (predict, "Classify pictures with a trained network."),
+    "audit": (audit, "Examine a trained network: findings, and what to try."),
     "report": (report, "Write the report of a run or a race again."),
     "relax": (relax, "Draw what relaxations make of a loss."),
     "recipe": (recipe, "Print a recipe with comments, to copy and edit."),

@@ -24,12 +24,17 @@ def opened(path: Path, *, trust: bool) -> "RunFolder":
 
     Raises:
         RecipeError: If it names objects as package.module:factory, and `trust` is not given.
+        RunFolderError: If it is the folder of an audit of a foreign model.
     """
-    from wellposed.errors import RecipeError
+    from wellposed.errors import RecipeError, RunFolderError
     from wellposed.recipe import Recipe
     from wellposed.runs import RunFolder
 
     folder = RunFolder.open(path)
+    if folder.kind == "audit":
+        raise RunFolderError(
+            f"{path} holds the findings of an audit, not a training; give a run's folder"
+        )
     recipe = Recipe.parse(folder.recipe, str(folder.path / "recipe.toml"))
     if recipe.own_code and not trust:
         raise RecipeError(

@@ -7,6 +7,7 @@ is first asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from wellposed.recipe._audit_recipe import audit_recipe as audit_recipe
 from wellposed.recipe._lookup import lookup as lookup
 from wellposed.recipe._lookup import public as public
 from wellposed.recipe._part import Compare as Compare
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from wellposed.recipe._check import resolve as resolve
     from wellposed.recipe._cite import citations as citations
     from wellposed.recipe._cite import citations_of as citations_of
+    from wellposed.recipe._foreign import subject_of_module as subject_of_module
     from wellposed.recipe._registry import by_hand as by_hand
     from wellposed.recipe._registry import registry as registry
     from wellposed.recipe._restore import Restored as Restored
     from wellposed.recipe._restore import restore as restore
     from wellposed.recipe._source import other_data as other_data
     from wellposed.recipe._source import source as source
+    from wellposed.recipe._subject import subject_of_run as subject_of_run
 
 _HOME = {
     "Build": "_build", "build": "_build", "dataset": "_build",
@@ -39,6 +42,7 @@ _HOME = {
     "by_hand": "_registry", "registry": "_registry",
     "Restored": "_restore", "restore": "_restore",
     "other_data": "_source", "source": "_source",
+    "subject_of_module": "_foreign", "subject_of_run": "_subject",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 from wellposed.errors import RunFolderError
 from wellposed.runs._atomic import atomic_write, explain, read_plain
@@ -18,7 +18,7 @@ from wellposed.runs._log import Log
 FORMAT = 1
 """Version of the folder's format; a reader refuses a folder with a larger one."""
 
-Kind = Literal["run", "race"]
+Kind = Literal["run", "race", "audit"]
 _FIRST = {"recipe.toml", "provenance.json", "run.json"}  # what `create` writes
 _OWN = ("format", "kind", "status", "created", "wellposed", "recipe_sha256")
 
@@ -54,7 +54,8 @@ class RunFolder:
 
         Args:
             path: Where; it must not exist, or be an empty folder. Parents are made.
-            kind: "run" for one training, "race" for many.
+            kind: "run" for one training, "race" for many, "audit" for findings about a network
+                that was trained elsewhere.
             recipe: The resolved recipe, TOML.
             provenance: What `wellposed.runs.provenance` returns.
 
@@ -125,7 +126,7 @@ class RunFolder:
 
     @property
     def kind(self) -> Kind:
-        """Either "run" or "race"."""
+        """Either "run", "race" or "audit"."""
         kind: Kind = self.info()["kind"]
         return kind
 
@@ -297,7 +298,7 @@ def _fault(info: Any) -> str:
             f"{FORMAT}, so upgrade: pip install --upgrade wellposed"
         )
     right = {
-        "kind": info.get("kind") in ("run", "race"),
+        "kind": info.get("kind") in get_args(Kind),
         "status": info.get("status") in list(Status),
         "created": isinstance(info.get("created"), str),
         "wellposed": isinstance(info.get("wellposed"), str),

@@ -1,0 +1,124 @@
+"""How far an audit is: a bar with the time left on a terminal, a line per check elsewhere."""
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from wellposed.cli._output import Output
+
+if TYPE_CHECKING:
+    from wellposed.audit import Check, Plan
+    from wellposed.runs import Audit, Finding, RunFolder
+
+
+class AuditProgress(AbstractContextManager["AuditProgress"]):
+    """Watches an audit, and keeps every finding as soon as there is one.
+
+    Args:
+        out: Where lines and JSON go; the bar goes to standard error.
+        folder: Where the findings so far are written after each check.
+    """
+
+    def __init__(self, out: Output, folder: "RunFolder") -> None:
+        self._out, self._folder = out, folder
+        self._plan: Plan | None = None
+        self._done = self._ended = 0
+        self._started = time.monotonic()
+        self._bar: Progress | None = None
+        if sys.stderr.isatty() and not out.as_json:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+
+    def __enter__(self) -> "AuditProgress":
+        if self._bar is not None:
+            self._bar.start()
+            self._bar.add_task("audit", total=1.0, left="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begin(self, plan: "Plan") -> None:
+        """Say what is going to be done, and what it costs."""
+        self._plan = plan
+        self._started = time.monotonic()
+        self._out.record(
+            {
+                "event": "plan",
+                "checks": [check.name for check in plan.checks],
+                "budget": plan.budget,
+                "gradients": plan.total,
+                "seconds": plan.eta,
+            }
+        )
+        self._out.line(
+            f"{len(plan.checks)} checks at the {plan.budget} budget: about {plan.total:,} gradient "
+            f"evaluations of one example, {_duration(plan.eta)} at {1e3 * plan.seconds:.3g} ms each"
+        )
+
+    def begin_check(self, check: "Check") -> None:
+        """Show which check is on."""
+        self._show(check.name)
+
+    def end_check(self, finding: "Finding", audit: "Audit") -> None:
+        """Keep the findings so far, and say the new one."""
+        audit.write(self._folder)
+        assert self._plan is not None
+        self._done += self._plan.gradients[self._ended]
+        self._ended += 1
+        value, _ = finding.to_dict()
+        self._out.record({"event": "finding", **{k: v for k, v in value.items() if k != "figures"}})
+        count = f"{self._ended}/{len(self._plan.checks)}"
+        line = f"{count:>7}  {finding.verdict.value:<7}  {finding.check} ({finding.seconds:.1f} s)"
+        if self._bar is None:
+            self._out.line(line)
+        else:
+            self._bar.console.print(line, highlight=False, markup=False)
+            self._show(finding.check)
+
+    def _show(self, name: str) -> None:
+        if self._bar is None or self._plan is None:
+            return
+        share = self._done / max(self._plan.total, 1)
+        spent = time.monotonic() - self._started
+        left = spent * (1 - share) / share if share > 0.05 else self._plan.eta * (1 - share)
+        self._bar.update(
+            self._bar.task_ids[0],
+            description=name,
+            completed=share,
+            left=f"about {_duration(left)} left" if left >= 1 else "",
+        )
+
+
+def value_words(finding: "Finding") -> str:
+    """The value with its interval, as short as a table wants it."""
+    if finding.value is None:
+        return ""
+    share = finding.unit == "share"
+    scale, unit = (100, " %") if share else (1, f" {finding.unit}" if finding.unit else "")
+    text = f"{scale * finding.value:.3g}{unit}"
+    if finding.interval is None or finding.interval[0] == finding.interval[1]:
+        return text
+    low, high = (scale * end for end in finding.interval)
+    return f"{text} [{low:.3g}, {high:.3g}]"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
