@@ -23,6 +23,8 @@ from wellposed.data._load import load as load
 from wellposed.data._mnist import MNIST as MNIST
 from wellposed.data._mnist import FashionMNIST as FashionMNIST
 from wellposed.data._npz import NPZ as NPZ
+from wellposed.data._picture import is_picture as is_picture
+from wellposed.data._picture import png as png
 from wellposed.data._places import Places as Places
 from wellposed.data._standardization import Standardization as Standardization
 from wellposed.data._store import Store as Store

@@ -1,36 +1,12 @@
-"""Pictures of inputs and of filters, as PNG."""
+"""Pictures of filters, as PNG."""
 
-import io
 import math
 
-import torch
-from jaxtyping import Float
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
-_SMALLEST_SIDE = 64
+from wellposed.data import is_picture, png
+
 _LIMIT = 64
-
-
-def is_picture(shape: tuple[int, ...]) -> bool:
-    """Whether inputs of this shape can be shown: (1 or 3, height, width)."""
-    return len(shape) == 3 and shape[0] in {1, 3}
-
-
-def png(picture: Float[Tensor, "channels height width"], low: float, high: float) -> bytes:
-    """A PNG of values from `low` (black) to `high` (white); small ones are enlarged, unsmoothed."""
-    span = max(high - low, 1e-12)
-    levels = ((picture.float() - low) / span).clamp(0, 1).mul(255).round().to(torch.uint8)
-    array = levels.permute(1, 2, 0).cpu().numpy()
-    image = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-    factor = -(-_SMALLEST_SIDE // min(image.size))
-    if factor > 1:
-        image = image.resize(
-            (image.width * factor, image.height * factor), Image.Resampling.NEAREST
-        )
-    file = io.BytesIO()
-    image.save(file, format="PNG", optimize=True)
-    return file.getvalue()
 
 
 def first_layer(model: nn.Module, shape: tuple[int, ...]) -> list[bytes]:

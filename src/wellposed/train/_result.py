@@ -6,12 +6,13 @@ from typing import Any, final
 
 from torch import nn
 
+from wellposed.data import is_picture, png
 from wellposed.errors import require
 from wellposed.runs import RunFolder
 from wellposed.stats import wilson
 from wellposed.train._averaging import Kind
 from wellposed.train._evaluate import Evaluation
-from wellposed.train._pictures import first_layer, is_picture, png
+from wellposed.train._pictures import first_layer
 
 _LEVEL = 0.95
 _MISTAKES = 24
