@@ -37,6 +37,18 @@ class Descent:
     def __post_init__(self) -> None:
         require(self.lr > 0, f"a step size is above 0, got lr={self.lr:g}; give the one used")
         require(0 <= self.momentum < 1, f"momentum is in [0, 1), got {self.momentum:g}; try 0.9")
+        require(
+            self.betas is None or all(0 <= beta < 1 for beta in self.betas),
+            f"betas are in [0, 1), got {self.betas}; try (0.9, 0.999)",
+        )
+        require(
+            self.weight_decay >= 0,
+            f"weight_decay is at least 0, got {self.weight_decay:g}; try 0",
+        )
+        require(
+            self.batch_size is None or self.batch_size >= 0,
+            f"batch_size is at least 1, or 0 for all examples, got {self.batch_size}",
+        )
 
     @classmethod
     def of(cls, optimizer: Optimizer, *, batch_size: int | None = None) -> "Descent":

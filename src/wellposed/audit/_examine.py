@@ -69,7 +69,8 @@ def examine(
 
     A check that cannot run is a finding with the verdict UNKNOWN that says why; it does not stop
     the others. Weights, buffers, gradients, modes, hooks and random generators are, bit by bit, as
-    before afterwards; a check that changes one of them is named.
+    before afterwards; a check that changes one of them is named. What a forward pass of the model
+    itself changes in eval mode is put back too, and no check is blamed for it.
 
     Args:
         subject: Network, data, loss.
@@ -85,13 +86,16 @@ def examine(
     kept = _reusable(known, audit)
     if observer is not None:
         observer.begin(agenda)
-    broken = _not_finite(subject)
+    broken, restless = _not_finite(subject), _restless(subject)
     for check, gradients in zip(agenda.checks, agenda.gradients, strict=True):
         if observer is not None:
             observer.begin_check(check)
         finding = kept.get(check.name)
         if finding is None:
-            finding = _checked(check, subject, agenda.budget, gradients, broken)
+            if broken and check.weights:
+                finding = _unknown(check.name, broken).spent(0, 0.0, check.family)
+            else:
+                finding = _checked(check, subject, agenda.budget, gradients, restless)
         audit = replace(audit, findings=(*audit.findings, finding))
         if observer is not None:
             observer.end_check(finding, audit)
@@ -137,10 +141,10 @@ def _chosen(
     for name in names:
         if name not in known:
             raise UnknownNameError("check", name, known)
-    own = [_as_check(item) for item in asked if not isinstance(item, str)]
-    taken = tuple(c for c in CHECKS if c.name in names or c.family in names)
-    named = tuple(c if budget in c.settings else _cheapest(c, budget) for c in taken)
-    return (*named, *own)
+    made = [_as_check(item) for item in asked if not isinstance(item, str)]
+    taken = [c for c in CHECKS if c.name in names or c.family in names or c in made]
+    own = [c for c in made if c not in taken]
+    return tuple(c if budget in c.settings else _cheapest(c, budget) for c in (*taken, *own))
 
 
 def _cheapest(check: Check, budget: Budget) -> Check:
@@ -151,6 +155,9 @@ def _cheapest(check: Check, budget: Budget) -> Check:
 def _as_check(item: Any) -> Check:
     if isinstance(item, Check):
         return item
+    for known in CHECKS:
+        if known.run is item:
+            return known
     if not callable(item):
         raise ArgumentError(
             f"found a {type(item).__name__} among the checks; a check is a name, a Check, or a "
@@ -161,25 +168,24 @@ def _as_check(item: Any) -> Check:
 
 
 def _checked(
-    check: Check, subject: Subject, budget: Budget, gradients: int, broken: str
+    check: Check, subject: Subject, budget: Budget, gradients: int, restless: set[str]
 ) -> Finding:
     """What a check finds, or why it found nothing."""
     started = time.perf_counter()
     settings = check.settings.get(budget, {})
     changed: list[str] = []
     try:
-        if broken and check.weights:
-            raise ArgumentError(broken)
         with untouched(subject.model) as changed:
             finding = check.run(subject, **settings)
     except WellposedError as error:
         finding = _unknown(check.name, str(error))
     except Exception as error:  # noqa: BLE001 - a check must not stop the others
         finding = _unknown(check.name, _fault(error))
-    if changed:
+    blamed = [name for name in changed if name not in restless]
+    if blamed:
         said = (
-            f"the check changed {', '.join(changed[:3])}, which was put back; its numbers are not "
-            "to be trusted"
+            f"the check changed {', '.join(blamed[:3])}, which was put back; its numbers are not "
+            f"to be trusted ({finding.statement.rstrip('.')})"
         )
         finding = _unknown(check.name, said)
     if check.name != finding.check:
@@ -207,6 +213,14 @@ def _not_finite(subject: Subject) -> str:
                 "measured on them means anything; try an earlier checkpoint"
             )
     return ""
+
+
+def _restless(subject: Subject) -> set[str]:
+    """What a forward pass of the model itself changes in eval mode."""
+    inputs, _ = subject.take(subject.judged, 2)
+    with untouched(subject.model) as changed, suppress(Exception), subject.quiet():
+        subject.model(inputs)
+    return set(changed)
 
 
 def _reusable(known: Audit | None, audit: Audit) -> dict[str, Finding]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, final, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,6 +60,7 @@ class Indexed:
     """
 
     def __init__(self, dataset: Any) -> None:
+        require(len(dataset) > 0, "a part of the data is empty; leave it out, or give examples")
         self._dataset = dataset
 
     def __len__(self) -> int:
@@ -77,14 +79,14 @@ class Indexed:
                 f"an item of the dataset is a {type(items[0]).__name__}; an audit needs pairs "
                 "(input, target), so wrap the dataset in one that gives them"
             )
-        inputs = [torch.as_tensor(item[0]) for item in items]
+        inputs = [_tensor(item[0], "input") for item in items]
         shapes = {tuple(i.shape) for i in inputs}
         require(
             len(shapes) == 1,
             f"inputs have the shapes {sorted(shapes)[:3]}; an audit stacks them into batches, so "
             "resize or pad them to one shape",
         )
-        return torch.stack(inputs), torch.stack([torch.as_tensor(item[1]) for item in items])
+        return torch.stack(inputs), torch.stack([_tensor(item[1], "target") for item in items])
 
 
 def parts_of(data: Any) -> dict[str, Rows]:
@@ -109,11 +111,31 @@ def parts_of(data: Any) -> dict[str, Rows]:
     return {name: found[name] for name in PARTS if name in found}
 
 
+def _tensor(value: Any, what: str) -> Tensor:
+    """What torch can make a tensor of.
+
+    Raises:
+        ArgumentError: If it cannot.
+    """
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArgumentError(
+            f"found a {type(value).__name__} as the {what}; an audit needs tensors or arrays, so "
+            "convert it, as torchvision's ToTensor does with pictures"
+        ) from error
+
+
 def _part(part: Any) -> Rows:
+    if isinstance(part, Tensor | np.ndarray):
+        raise ArgumentError(
+            f"a part of the data is one array of shape {tuple(part.shape)}; an audit needs "
+            "(inputs, targets)"
+        )
     if isinstance(part, Rows):
         return part
     if isinstance(part, tuple | list) and len(part) == 2:
-        return Held(*map(torch.as_tensor, part))
+        return Held(_tensor(part[0], "set of inputs"), _tensor(part[1], "set of targets"))
     if hasattr(part, "__len__") and hasattr(part, "__getitem__") and not isinstance(part, str):
         return Indexed(part)
     endless = isinstance(part, Iterable)

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wellposed.audit._descent import Descent
 from wellposed.audit._rows import Rows, parts_of
+from wellposed.audit._untouched import untouched
 from wellposed.errors import ArgumentError, require
 from wellposed.losses import CrossEntropy, SquaredError
 from wellposed.problem import eval_mode
@@ -241,15 +242,23 @@ class Subject:
             "weights_sha256": weights_digest(self.model.state_dict()),
             "data": self.data_name,
             "parts": {name: len(part) for name, part in self.parts.items()},
+            "examples_sha256": weights_digest(self._some_examples()),
             "classes": list(self.classes),
             "loss": getattr(self.loss, "__name__", type(self.loss).__name__),
+        }
+
+    def _some_examples(self) -> dict[str, Tensor]:
+        """A few examples of each part, by which two sets of data are told apart."""
+        taken = {part: self.take(part, 64) for part in self.parts}
+        return {
+            f"{part} {i}": value for part, pair in taken.items() for i, value in enumerate(pair)
         }
 
     def _classes(self, given: Sequence[str] | None, known: Sequence[str] | None) -> tuple[str, ...]:
         """Names of the classes; and the first look whether the model takes the data at all."""
         inputs, targets = self.take(self.judged, 2)
         try:
-            with torch.no_grad(), eval_mode(self.model):
+            with untouched(self.model), torch.no_grad(), eval_mode(self.model):
                 outputs = self.model(inputs)
         except Exception as error:
             fault = str(error).strip().splitlines()[0] if str(error).strip() else ""
@@ -262,7 +271,8 @@ class Subject:
             f"{self.name} gives {_shown(outputs)} for {len(inputs)} inputs; an audit needs one "
             "tensor with a row per example, so wrap the model in one that returns its logits",
         )
-        scores = outputs.dim() == 2 and not isinstance(self.loss, SquaredError)
+        scores = outputs.dim() == 2 and outputs.shape[1] > 1
+        scores = scores and not isinstance(self.loss, SquaredError)
         numbers = targets.dim() == 1 and not (targets.is_floating_point() or targets.is_complex())
         if given is not None:
             names = tuple(given)

@@ -9,12 +9,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_TABLES = {
+    "_parameters": "parameters",
+    "_buffers": "buffers",
+    "_modules": "parts",
+    "_forward_hooks": "hooks",
+    "_forward_pre_hooks": "hooks",
+    "_backward_hooks": "hooks",
+    "_backward_pre_hooks": "hooks",
+}
+"""Where a module keeps what it is made of, and the word for it."""
 
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[list[str]]:
     """Put back weights, buffers, gradients, modes, hooks and random generators after the block.
+
+    Parameters and parts that were replaced, and values of another type (`model.double()`), are put
+    back too, and so are generators that a module keeps as an attribute.
 
     The list that the block is given names, after it, whatever had to be put back: it is empty if
     the block left everything bit by bit as it was. The generators are put back silently, since a
@@ -25,19 +37,24 @@ def untouched(model: nn.Module) -> Iterator[list[str]]:
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     before = {name: (value, _copy(value), value.requires_grad) for name, value in tensors.items()}
     grads = {name: (p, p.grad, _copy(p.grad)) for name, p in model.named_parameters()}
-    modules = [(name or "the model", m, m.training, _hooks(m)) for name, m in model.named_modules()]
+    modules = [
+        (name or "the model", m, m.training, _tables(m)) for name, m in model.named_modules()
+    ]
     generators = _generators()
+    own = [(g, g.get_state()) for m in model.modules() for g in vars(m).values() if _draws(g)]
     changed: list[str] = []
     try:
         yield changed
     finally:
         _set_generators(generators)
+        for generator, state in own:
+            generator.set_state(state)
+        for name, module, mode, tables in modules:
+            changed += _module_back(name, module, mode, tables)
         for name, (value, copy, wants) in before.items():
             changed += _values_back(name, value, copy, wants)
         for name, (parameter, held, copy) in grads.items():
             changed += _gradient_back(name, parameter, held, copy)
-        for name, module, mode, hooks in modules:
-            changed += _module_back(name, module, mode, hooks)
 
 
 def _values_back(name: str, value: Tensor, copy: Tensor | None, wants: bool) -> list[str]:  # noqa: FBT001
@@ -47,8 +64,7 @@ def _values_back(name: str, value: Tensor, copy: Tensor | None, wants: bool) -> 
         value.requires_grad_(wants)
     if not _same(value, copy):
         found.append(f"the values of {name}")
-        with torch.no_grad():
-            value.copy_(torch.as_tensor(copy))
+        _put_back(value, copy)
     return found
 
 
@@ -58,28 +74,42 @@ def _gradient_back(
     if parameter.grad is held and _same(held, copy):
         return []
     if held is not None:
-        with torch.no_grad():
-            held.copy_(torch.as_tensor(copy))
+        _put_back(held, copy)
     parameter.grad = held
     return [f"the gradient of {name}"]
 
 
-def _module_back(name: str, module: nn.Module, mode: bool, hooks: dict[str, Any]) -> list[str]:  # noqa: FBT001
+def _put_back(value: Tensor, copy: Tensor | None) -> None:
+    """The copied values, in the same tensor: as another type or shape, it takes the copy itself."""
+    if copy is None:
+        return
+    if (value.dtype, value.shape, value.device) == (copy.dtype, copy.shape, copy.device):
+        with torch.no_grad():
+            value.copy_(copy)
+    else:
+        value.data = copy
+
+
+def _module_back(name: str, module: nn.Module, mode: bool, tables: dict[str, Any]) -> list[str]:  # noqa: FBT001
     found = []
     if module.training is not mode:
         found.append(f"the mode of {name}")
         module.training = mode
-    if _hooks(module) != hooks:
-        found.append(f"the hooks of {name}")
-        for kind, saved in hooks.items():
-            here = getattr(module, kind)
+    for table, saved in tables.items():
+        here = getattr(module, table)
+        if list(here) != list(saved) or any(here[key] is not saved[key] for key in saved):
+            found.append(f"the {_TABLES[table]} of {name}")
             here.clear()
             here.update(saved)
     return found
 
 
-def _hooks(module: nn.Module) -> dict[str, Any]:
-    return {kind: dict(getattr(module, kind)) for kind in _HOOKS}
+def _tables(module: nn.Module) -> dict[str, Any]:
+    return {table: dict(getattr(module, table)) for table in _TABLES}
+
+
+def _draws(value: Any) -> bool:
+    return isinstance(value, torch.Generator)
 
 
 def _copy(value: Tensor | None) -> Tensor | None:
@@ -90,7 +120,7 @@ def _same(value: Tensor | None, copy: Tensor | None) -> bool:
     """Equality of every bit, so that a nan equals itself."""
     if value is None or copy is None:
         return value is copy
-    if value.shape != copy.shape or value.dtype != copy.dtype:
+    if (value.shape, value.dtype, value.device) != (copy.shape, copy.dtype, copy.device):
         return False
     if value.layout != torch.strided or not value.is_floating_point():
         return bool(torch.equal(value.detach(), copy))

@@ -1,6 +1,7 @@
 """Are the weights numbers?"""
 
 import torch
+from torch import Tensor
 
 from wellposed.audit._check import Check
 from wellposed.audit._subject import Subject
@@ -10,19 +11,21 @@ from wellposed.runs import Finding, Listing, Threshold, Verdict
 def weights(subject: Subject) -> Finding:
     """Count parameters and buffers that are not finite, or that no input can bring to life.
 
-    A tensor of more than one row whose entries are all 0 passes neither signal nor gradient;
-    biases and the last layer of a residual branch may begin so, which is why it only warns.
+    A weight of more than one row whose entries are all 0 passes neither signal nor gradient;
+    biases and the last layer of a residual branch may begin so, which is why it only warns. A
+    buffer may hold inf, as a mask of attention does, unless it is a statistic of a normalization.
 
     Args:
         subject: The network.
 
     Cost: none in gradient evaluations; one pass over the weights.
     """
-    state = {**dict(subject.model.named_parameters()), **dict(subject.model.named_buffers())}
+    parameters, buffers = dict(subject.model.named_parameters()), subject.model.named_buffers()
+    state = {**parameters, **{n: _unmasked(n, v) for n, v in buffers}}
     floats = {n: v.detach() for n, v in state.items() if v.is_floating_point() and v.numel()}
     wrong = {n: v.numel() - int(torch.isfinite(v).sum()) for n, v in floats.items()}
     wrong = {name: k for name, k in wrong.items() if k}
-    empty = [n for n, v in floats.items() if v.dim() > 1 and not v.any()]
+    empty = [n for n, v in floats.items() if n in parameters and v.dim() > 1 and not v.any()]
     total = sum(v.numel() for v in floats.values())
     recount = sum(bool(v.double().sum().isfinite()) for v in floats.values())
     agrees = recount == len(floats) - len(wrong)
@@ -59,6 +62,13 @@ def weights(subject: Subject) -> Finding:
         remedy=remedy,
         figures=(listing,) if wrong else (),
     )
+
+
+def _unmasked(name: str, buffer: Tensor) -> Tensor:
+    """A buffer without the inf of a mask; those of running statistics stay."""
+    if not buffer.is_floating_point() or name.rpartition(".")[2].startswith("running_"):
+        return buffer
+    return torch.where(buffer.isinf(), torch.zeros_like(buffer), buffer)
 
 
 CHECK = Check(

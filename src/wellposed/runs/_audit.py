@@ -107,7 +107,7 @@ class Audit:
                 findings=tuple(found),
                 complete=bool(value["complete"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunFolderError(
                 f"{folder.path / FINDINGS} is damaged: {error}; audit again"
             ) from error

@@ -1,6 +1,6 @@
 """A figure as data: whoever finds something says what is to be seen, and a report draws it."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeAlias, final
 
 from wellposed.errors import RunFolderError
@@ -231,9 +231,15 @@ def figure_from_dict(value: dict[str, Any], files: dict[str, bytes]) -> Figure:
         if "series" in known:
             known["series"] = [Series(**_numbers(item)) for item in known["series"]]
         if "marks" in known:
-            known["marks"] = [Mark(**item) for item in known["marks"]]
+            known["marks"] = [
+                Mark(str(item["axis"]), float(item["value"]), str(item["name"]))
+                for item in known["marks"]
+            ]
         figure: Figure = made(**{key: _tuples(item) for key, item in _numbers(known).items()})
-    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(figure, Surface):
+            points = tuple((float(x), float(y), str(name)) for x, y, name in figure.points)
+            figure = replace(figure, points=points)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(
             f"a figure of the findings is damaged: {error}; audit again"
         ) from error

@@ -126,7 +126,7 @@ class Finding:
         )
         ends = self.interval or (() if self.value is None else (self.value, self.value))
         require(
-            all(map(self.threshold.beyond, ends)),
+            bool(ends) and all(map(self.threshold.beyond, ends)),
             f"{self.check} fails with {self.interval or self.value}, which is not wholly "
             f"{self.threshold.bad} {self.threshold.value:g}; what straddles a threshold is unknown",
         )
