@@ -37,5 +37,5 @@ def test_a_forward_pass_is_a_third_of_a_gradient(examples, cost):
 
 def test_a_budget_has_one_of_three_names():
     assert [require_budget(name) for name in BUDGETS] == ["quick", "standard", "deep"]
-    with pytest.raises(UnknownNameError, match="no budget is called 'standart'.*'standard'"):
+    with pytest.raises(UnknownNameError, match=r"no budget is called 'standart'.*'standard'"):
         require_budget("standart")

@@ -183,8 +183,8 @@ def test_other_arguments_that_mean_nothing_are_said(subject):
         subject(classes="abcd")
     with pytest.raises(ArgumentError, match="batch_size is at least 1"):
         subject(batch_size=0)
+    made = subject(loss=nn.CrossEntropyLoss())
     with pytest.raises(ArgumentError, match=r"shape \(\) for 30 examples.*reduction='none'"):
-        made = subject(loss=nn.CrossEntropyLoss())
         made.objective(*made.take("test"))
 
 

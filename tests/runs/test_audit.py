@@ -89,11 +89,11 @@ def test_damage_is_said(audit, folder, damage):
 
 
 def test_what_is_not_there_is_said(audit, folder):
-    with pytest.raises(RunFolderError, match="findings.json: it does not exist"):
+    with pytest.raises(RunFolderError, match=r"findings.json: it does not exist"):
         Audit.read(folder)
     audit.write(folder)
     (folder.path / "audit" / "seen-0-000.png").unlink()
-    with pytest.raises(RunFolderError, match="damaged: 'audit/seen-0-000.png'"):
+    with pytest.raises(RunFolderError, match=r"damaged: 'audit/seen-0-000.png'"):
         Audit.read(folder)
     folder.write("findings.json", json.dumps([]))
     with pytest.raises(RunFolderError, match="damaged"):

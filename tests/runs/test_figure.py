@@ -82,7 +82,7 @@ def test_what_a_later_version_adds_is_left_out():
 )
 def test_damage_is_said(damage):
     value, files = figure_to_dict(FIGURES[0], "x")
-    with pytest.raises(RunFolderError, match="a figure of the findings is damaged.*audit again"):
+    with pytest.raises(RunFolderError, match=r"a figure of the findings is damaged.*audit again"):
         figure_from_dict(value | damage, files)
 
 
@@ -92,5 +92,5 @@ def test_a_missing_field_or_picture_is_said(index):
     with pytest.raises(RunFolderError, match="damaged"):
         figure_from_dict({k: v for k, v in value.items() if k != "heading"}, files)
     if files:
-        with pytest.raises(RunFolderError, match="damaged: 'x-000.png'"):
+        with pytest.raises(RunFolderError, match=r"damaged: 'x-000.png'"):
             figure_from_dict(value, {})
