@@ -1,4 +1,4 @@
-"""Foreign networks: the architectures of public model zoos, small, with nothing of wellposed in them.
+"""Foreign networks: the architectures of public model zoos, small, with nothing of ours in them.
 
 The names, the layers and the habits are the zoos': functional activations, modules used twice,
 in-place operations, dropout, batch norm, integer tokens.
@@ -7,9 +7,9 @@ in-place operations, dropout, batch norm, integer tokens.
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class VGG(nn.Module):
@@ -71,7 +71,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(16, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = functional.relu(self.bn1(self.conv1(x)), inplace=True)
         return self.fc(torch.flatten(self.avgpool(self.layer2(self.layer1(x))), 1))
 
 
@@ -109,8 +109,8 @@ class DenseNet(nn.Module):
         self.classifier = nn.Linear(18, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = F.relu(self.features(x), inplace=True)
-        return self.classifier(torch.flatten(F.adaptive_avg_pool2d(features, (1, 1)), 1))
+        features = functional.relu(self.features(x), inplace=True)
+        return self.classifier(torch.flatten(functional.adaptive_avg_pool2d(features, (1, 1)), 1))
 
 
 class InvertedResidual(nn.Module):
@@ -228,7 +228,7 @@ def digits(kind: str, n: int = 1797) -> dict[str, tuple[Tensor, Tensor]]:
         inputs = pixels.long()
     else:
         small = pixels.float().view(-1, 1, 8, 8) / 16
-        inputs = F.interpolate(small, scale_factor=2.0).expand(-1, 3, -1, -1).contiguous()
+        inputs = functional.interpolate(small, scale_factor=2.0).expand(-1, 3, -1, -1).contiguous()
     cut = [int(0.6 * n), int(0.2 * n), n - int(0.6 * n) - int(0.2 * n)]
     parts = zip(inputs.split(cut), targets.split(cut), strict=True)
     return dict(zip(("train", "validation", "test"), parts, strict=True))
@@ -251,6 +251,6 @@ def trained(kind: str, epochs: int = 3, seed: int = 0) -> nn.Module:
         for _ in range(epochs):
             for rows in torch.randperm(len(inputs)).split(64):
                 optimizer.zero_grad()
-                F.cross_entropy(model(inputs[rows]), targets[rows]).backward()
+                functional.cross_entropy(model(inputs[rows]), targets[rows]).backward()
                 optimizer.step()
     return model.eval()

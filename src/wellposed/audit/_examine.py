@@ -225,11 +225,10 @@ def _restless(subject: Subject) -> set[str]:
 
 def _reusable(known: Audit | None, audit: Audit) -> dict[str, Finding]:
     """The findings of an interrupted audit of the same subject, by check."""
-    if known is None or (known.subject, known.budget, known.seed) != (
-        audit.subject,
-        audit.budget,
-        audit.seed,
-    ):
+    if known is None or known.complete:
+        return {}
+    asked = (audit.subject, audit.budget, audit.seed)
+    if (known.subject, known.budget, known.seed) != asked:
         return {}
     return {finding.check: finding for finding in known.findings}
 

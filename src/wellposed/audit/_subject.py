@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any, TypeVar, final
 
@@ -46,6 +47,7 @@ class Subject:
         standardization: With `apply(raw)` and `undo(inputs)`, where raw inputs are changed before
             they reach the model; None if the model takes raw inputs.
         name: What reports call it.
+        data_name: What reports call the data.
         seed: Of every draw.
         batch_size: Examples per forward pass.
 
@@ -70,6 +72,7 @@ class Subject:
         input_range: tuple[float, float] | None = None,
         standardization: Any = None,
         name: str = "",
+        data_name: str = "",
         seed: int = 0,
         batch_size: int = 250,
     ) -> None:
@@ -93,7 +96,7 @@ class Subject:
         known = getattr(data, "standardization", None)
         self.standardization = standardization if standardization is not None else known
         self.name = name or type(model).__name__
-        self.data_name = str(getattr(data, "name", "the data"))
+        self.data_name = data_name or str(getattr(data, "name", "the data"))
         self.seed, self.batch_size = seed, batch_size
         self._cache: dict[Any, Any] = {}
         self.classes = self._classes(classes, getattr(data, "classes", None))
@@ -244,6 +247,7 @@ class Subject:
             "parts": {name: len(part) for name, part in self.parts.items()},
             "examples_sha256": weights_digest(self._some_examples()),
             "classes": list(self.classes),
+            "descent": None if self.descent is None else asdict(self.descent),
             "loss": getattr(self.loss, "__name__", type(self.loss).__name__),
         }
 

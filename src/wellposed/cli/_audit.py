@@ -48,6 +48,9 @@ def audit(
     raw: Annotated[
         bool, typer.Option("--raw", help="The model takes inputs that are not standardized.")
     ] = False,
+    split: Annotated[
+        bool, typer.Option("--split", help="Trained on the parts that wellposed draws (MODULE).")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where findings go. Default: RUN itself.")
@@ -64,6 +67,9 @@ def audit(
     Findings go to RUN/findings.json and RUN/audit.html; those of a model that was trained elsewhere
     to a folder of their own. Every finding is pass, warn, fail or unknown: what could not be
     checked never passes. Ctrl-C keeps the findings so far; the same command goes on from there.
+
+    Nobody knows what a MODULE was trained on: data without a test part are all taken as test part,
+    unless --split says that training was on the parts that `wellposed.data.load` draws.
 
     \b
     Examples:
@@ -83,7 +89,7 @@ def audit(
     foreign = ":" in subject and not Path(subject).exists()
     settings = {
         "subject": subject, "weights": weights, "data": data, "other": other, "initial": initial,
-        "loss": loss, "lr": lr, "raw": raw, "seed": seed,
+        "loss": loss, "lr": lr, "raw": raw, "split": split, "seed": seed,
     }  # fmt: skip
     made = _foreign(settings, data_dir) if foreign else _own(settings, data_dir, trust=trust)
     agenda = plan(made, only, chosen)
@@ -91,10 +97,12 @@ def audit(
         _show_plan(console, agenda)
         return
     folder = _folder(subject, out, settings, foreign=foreign)
-    with exclusive(folder.path), AuditProgress(console, folder) as progress:
+    with exclusive(folder.path):
         before = _before(folder)
-        found = examine(made, only, chosen, known=before, observer=progress)
-        found = _merged(before, found) if only else found
+        beside = before if only else None
+        with AuditProgress(console, lambda audit: _beside(beside, audit).write(folder)) as progress:
+            found = examine(made, only, chosen, known=before, observer=progress)
+        found = _beside(beside, found)
         found.write(folder)
         if folder.kind == "audit":
             folder.set_status(Status.DONE)
@@ -166,14 +174,14 @@ def _before(folder: "RunFolder") -> "Audit | None":
     return None
 
 
-def _merged(before: "Audit | None", found: "Audit") -> "Audit":
+def _beside(before: "Audit | None", found: "Audit") -> "Audit":
     """The findings of some checks, beside those that the others left for the same subject."""
     same = before is not None and before.subject == found.subject and before.seed == found.seed
     if before is None or not same:
         return found
     fresh = {finding.check: finding for finding in found.findings}
     kept = [fresh.pop(f.check, f) for f in before.findings]
-    return replace(found, findings=(*kept, *fresh.values()), complete=before.complete)
+    return replace(found, findings=(*kept, *fresh.values()))
 
 
 def _show_plan(console: Output, agenda: Any) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from wellposed.cli._output import Output
 
 if TYPE_CHECKING:
     from wellposed.audit import Check, Plan
-    from wellposed.runs import Audit, Finding, RunFolder
+    from wellposed.runs import Audit, Finding
 
 
 class AuditProgress(AbstractContextManager["AuditProgress"]):
@@ -21,11 +22,11 @@ class AuditProgress(AbstractContextManager["AuditProgress"]):
 
     Args:
         out: Where lines and JSON go; the bar goes to standard error.
-        folder: Where the findings so far are written after each check.
+        keep: Called with the findings so far after each check.
     """
 
-    def __init__(self, out: Output, folder: "RunFolder") -> None:
-        self._out, self._folder = out, folder
+    def __init__(self, out: Output, keep: Callable[["Audit"], None]) -> None:
+        self._out, self._keep = out, keep
         self._plan: Plan | None = None
         self._done = self._ended = 0
         self._started = time.monotonic()
@@ -79,7 +80,7 @@ class AuditProgress(AbstractContextManager["AuditProgress"]):
 
     def end_check(self, finding: "Finding", audit: "Audit") -> None:
         """Keep the findings so far, and say the new one."""
-        audit.write(self._folder)
+        self._keep(audit)
         assert self._plan is not None
         self._done += self._plan.gradients[self._ended]
         self._ended += 1

@@ -25,6 +25,7 @@ def subject_of_module(  # noqa: PLR0913 - one argument per thing that can be kno
     loss: str = "crossentropy",
     lr: float | None = None,
     raw: bool = False,
+    split: bool = False,
     data_dir: Path | None = None,
     seed: int = 0,
 ) -> Subject:
@@ -42,12 +43,15 @@ def subject_of_module(  # noqa: PLR0913 - one argument per thing that can be kno
         loss: Name of a loss of `wellposed.losses`.
         lr: The step size of training, for the verdict on stability.
         raw: Give the model raw inputs; otherwise they are standardized by the training part.
+        split: Whether training was on the parts that `wellposed.data.load` draws from this seed.
+            Otherwise the parts are those that the data have, and data of one part are all taken as
+            the test part: nobody knows what the model was trained on.
         data_dir: Where to look for the data first.
         seed: Of the split, the factory and the audit's draws.
 
     Raises `RecipeError` if the factory cannot be imported, fails, or makes no `nn.Module`.
     """
-    found = _data(data, raw=raw, data_dir=data_dir, seed=seed)
+    found = _data(data, raw=raw, split=split, data_dir=data_dir, seed=seed)
 
     def rebuild() -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -55,11 +59,12 @@ def subject_of_module(  # noqa: PLR0913 - one argument per thing that can be kno
             return _made(factory, found)
 
     model = rebuild()
+    one = not split and set(found.parts) == {"train"}
     if weights is not None:
         put_weights(model, read_weights(weights), str(weights))
     return Subject(
         model.eval(),
-        found,
+        {"test": found.train} if one else found,
         named("loss", loss, Origin("--loss"), ("loss",))(),
         descent=None if lr is None else Descent("sgd", lr),
         initial=None
@@ -68,7 +73,10 @@ def subject_of_module(  # noqa: PLR0913 - one argument per thing that can be kno
         other=None if other is None else fitted_weights(model, read_weights(other), str(other)),
         rebuild=rebuild,
         standardization=None if raw else found.standardization,
+        classes=found.classes,
+        input_range=found.input_range,
         name=factory,
+        data_name=found.name,
         seed=seed,
     )
 
@@ -78,8 +86,8 @@ def _weights(model: nn.Module, path: Path | None) -> dict[str, Tensor] | None:
     return None if path is None else fitted_weights(model, read_weights(path), str(path))
 
 
-def _data(name: str, *, raw: bool, data_dir: Path | None, seed: int) -> Dataset:
-    """Data by name, or from a folder or file, read, split and standardized."""
+def _data(name: str, *, raw: bool, split: bool, data_dir: Path | None, seed: int) -> Dataset:
+    """Data by name, or from a folder or file, standardized, and split if that is asked for."""
     path = Path(name).expanduser()
     if path.is_dir():
         chosen = source("imagefolder", path=str(path))
@@ -87,7 +95,10 @@ def _data(name: str, *, raw: bool, data_dir: Path | None, seed: int) -> Dataset:
         chosen = source("npz", path=str(path))
     else:
         chosen = source(name)
-    return load(chosen, seed=seed, standardize=not raw, places=Places(data_dir))
+    places = Places(data_dir)
+    if split:
+        return load(chosen, seed=seed, standardize=not raw, places=places)
+    return load(chosen, validation=0, test=0, standardize=not raw, places=places)
 
 
 def _made(factory: str, data: Dataset) -> nn.Module:
