@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from wellposed.errors import DataError, RunFolderError
+from wellposed.errors import DataError, NotFiniteError, RunFolderError
 from wellposed.problem import top_k_error
 from wellposed.recipe import Recipe, build, restore, subject_of_run
 from wellposed.runs import RunFolder, provenance
-from wellposed.train import fit
+from wellposed.train import fit, save_checkpoint
 
 RECIPE = """
 data = {name = "digits", test = 0.2}
@@ -80,3 +80,27 @@ def test_the_second_run_is_a_run_or_a_file(run, tmp_path):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunFolderError, match="is missing"):
         subject_of_run(tmp_path / "none")
+
+
+def test_a_run_that_failed_is_examined_at_its_newest_checkpoint(run, tmp_path):
+    recipe = Recipe.parse(RECIPE.replace("lr = 0.1", "lr = 1e6"), "r.toml")
+    folder = RunFolder.create(tmp_path / "a", kind="run", recipe=recipe.to_toml(), provenance={})
+    made = build(recipe)
+    with pytest.raises(NotFiniteError):
+        fit(made.problem, made.optimizer, made.plan, folder=folder)
+    subject = subject_of_run(folder)
+    assert "at its initial weights" in subject.name
+    assert "the loss became" in subject.failure
+    assert all(torch.equal(subject.initial[n], v) for n, v in subject.model.state_dict().items())
+
+    weights = {name: value + 1 for name, value in subject.initial.items()}
+    save_checkpoint(folder.checkpoints, 7, model=weights)
+    subject = subject_of_run(folder)
+    assert subject.name.endswith("at step 7 of a training that is failed")
+    assert all(torch.equal(weights[n], v) for n, v in subject.model.state_dict().items())
+
+
+def test_a_race_is_refused(tmp_path):
+    folder = RunFolder.create(tmp_path / "a", kind="race", recipe="", provenance={})
+    with pytest.raises(RunFolderError, match="is a race of several runs; name one of them"):
+        subject_of_run(folder)

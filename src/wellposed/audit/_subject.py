@@ -41,6 +41,7 @@ class Subject:
         initial: w0, the weights before training.
         other: The weights of a second run of the same model.
         log: Records of training, as in a run's log.jsonl.
+        failure: What training said when it failed, in words; empty if it did not.
         clock: Records with timings, as in a run's clock.jsonl.
         rebuild: Makes the model anew with fresh weights, for experiments that train.
         input_range: Least and greatest value of a *raw* input; None if not known.
@@ -68,6 +69,7 @@ class Subject:
         other: Weights | None = None,
         log: Iterable[Mapping[str, Any]] | None = None,
         clock: Iterable[Mapping[str, Any]] | None = None,
+        failure: str = "",
         rebuild: Callable[[], nn.Module] | None = None,
         input_range: tuple[float, float] | None = None,
         standardization: Any = None,
@@ -91,7 +93,7 @@ class Subject:
         self.initial, self.other = initial, other
         self.log = None if log is None else list(log)
         self.clock = None if clock is None else list(clock)
-        self.rebuild = rebuild
+        self.rebuild, self.failure = rebuild, failure
         self.input_range = input_range if input_range else getattr(data, "input_range", None)
         known = getattr(data, "standardization", None)
         self.standardization = standardization if standardization is not None else known
@@ -276,7 +278,7 @@ class Subject:
             "tensor with a row per example, so wrap the model in one that returns its logits",
         )
         scores = outputs.dim() == 2 and outputs.shape[1] > 1
-        scores = scores and not isinstance(self.loss, SquaredError)
+        scores = scores and (bool(known) or not isinstance(self.loss, SquaredError))
         numbers = targets.dim() == 1 and not (targets.is_floating_point() or targets.is_complex())
         if given is not None:
             names = tuple(given)

@@ -8,13 +8,16 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from wellposed.audit import Descent, Subject, fitted_weights, read_weights
+from wellposed.audit import Descent, Subject, fitted_weights, put_weights, read_weights
 from wellposed.data import Dataset
 from wellposed.errors import RunFolderError, WellposedError
 from wellposed.recipe._build import build, dataset
+from wellposed.recipe._check import check
+from wellposed.recipe._recipe import Recipe
 from wellposed.recipe._restore import Restored, restore
 from wellposed.recipe._source import other_data
 from wellposed.runs import Log, RunFolder
+from wellposed.train import load_checkpoint
 
 
 def subject_of_run(
@@ -25,12 +28,13 @@ def subject_of_run(
     data_dir: Path | None = None,
     seed: int = 0,
 ) -> Subject:
-    """The network of a finished run with everything that its folder knows of it.
+    """The network of a run with everything that its folder knows of it.
 
-    Initial weights are drawn again from the recipe's seed; the step size is the recipe's.
+    Initial weights are drawn again from the recipe's seed; the step size is the recipe's. Of a run
+    that failed or was interrupted, the newest checkpoint is taken.
 
     Args:
-        folder: Of a single run that is done; its own code, if it names any, is run.
+        folder: Of a single run; its own code, if it names any, is run.
         data: Judge on these data instead of the run's own test part: a dataset's name, a folder of
             images, or an .npz file.
         other: A second run of the same model, or a file of weights for it.
@@ -40,32 +44,69 @@ def subject_of_run(
     Raises `RunFolderError` or `DataError` if the run or the data cannot be used.
     """
     folder = folder if isinstance(folder, RunFolder) else RunFolder.open(Path(folder))
-    restored = restore(folder)
-    own = dataset(restored.recipe, data_dir=data_dir)
-    made = build(restored.recipe, data=own)
-    fresh = made.problem.model
-    judged = own if data is None else _judged_on(own, restored, data, data_dir)
+    recipe = _single(folder)
+    own = dataset(recipe, data_dir=data_dir)
+    made = build(recipe, data=own)
+    initial = {n: v.detach().clone() for n, v in made.problem.model.state_dict().items()}
+    model, state = _network(folder, made.problem.model)
     return Subject(
-        restored.model,
-        judged,
+        model,
+        own if data is None else _judged_on(own, recipe, model, data, data_dir),
         made.problem.loss,
         regularizer=made.problem.regularizer,
         descent=_descent(made.optimizer, made.plan.batch_size),
-        initial={name: value.clone() for name, value in fresh.state_dict().items()},
-        other=None if other is None else _other(restored.model, other),
+        initial=initial,
+        other=None if other is None else _other(model, other),
         log=_records(folder.log),
         clock=_records(folder.clock),
-        rebuild=lambda: build(restored.recipe, data=own).problem.model,
+        failure=str(folder.facts.get("error") or folder.facts.get("diverged") or ""),
+        rebuild=lambda: build(recipe, data=own).problem.model,
         input_range=own.input_range,
         standardization=own.standardization,
-        name=f"{restored.recipe.model.name} of {folder.path.name}",
+        name=f"{recipe.model.name} of {folder.path.name}{state}",
         seed=seed,
     )
 
 
-def _judged_on(own: Dataset, restored: Restored, name: str, data_dir: Path | None) -> Dataset:
+def _single(folder: RunFolder) -> Recipe:
+    """The recipe of a folder that holds one training.
+
+    Raises:
+        RunFolderError: If it is a race's, or of an audit.
+    """
+    if folder.kind != "run":
+        runs = folder.run_paths()
+        example = runs[0] if runs else folder.path / "runs" / "..."
+        raise RunFolderError(
+            f"{folder.path} is a race of several runs; name one of them, such as {example}"
+        )
+    return Recipe.parse(folder.recipe, str(folder.path / "recipe.toml"))
+
+
+def _network(folder: RunFolder, fresh: nn.Module) -> tuple[nn.Module, str]:
+    """The network as the run has left it, and how far that is, in words.
+
+    Of a run that is not done the weights are those of its newest checkpoint; without one, those it
+    began with: its log is what such an audit is about.
+    """
+    if folder.has("results.json"):
+        return restore(folder).model, ""
+    checkpoint = load_checkpoint(folder.checkpoints)
+    if checkpoint is None:
+        return fresh.eval(), ", at its initial weights, since it has left no others"
+    put_weights(fresh, checkpoint.parts["model"], str(checkpoint.path))
+    return fresh.eval(), f", at step {checkpoint.step:,} of a training that is {folder.status}"
+
+
+def _judged_on(
+    own: Dataset, recipe: Recipe, model: nn.Module, name: str, data_dir: Path | None
+) -> Dataset:
     """The run's training data, and other data as the part to judge on."""
-    other = other_data(restored, name, data_dir=data_dir)
+    facts = own.describe()
+    network = Restored(
+        model, recipe, check(recipe), own.classes, own.shape, own.standardization, facts
+    )
+    other = other_data(network, name, data_dir=data_dir)
     return replace(own, name=f"{own.name}, judged on {name}", test=other.test or other.train)
 
 
