@@ -11,6 +11,15 @@ from wellposed.audit._examine import Plan as Plan
 from wellposed.audit._examine import examine as examine
 from wellposed.audit._examine import plan as plan
 from wellposed.audit._gap import gap as gap
+from wellposed.audit._invariance import invariance as invariance
+from wellposed.audit._invariances import blur as blur
+from wellposed.audit._invariances import clutter as clutter
+from wellposed.audit._invariances import compression as compression
+from wellposed.audit._invariances import deformation as deformation
+from wellposed.audit._invariances import illumination as illumination
+from wellposed.audit._invariances import noise as noise
+from wellposed.audit._invariances import occlusion as occlusion
+from wellposed.audit._invariances import viewpoint as viewpoint
 from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
