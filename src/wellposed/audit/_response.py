@@ -78,11 +78,12 @@ def _plain(subject: Subject, check: str, part: str, examples: int | None) -> Pla
             f"{check} changes raw images within their range, which is not known here; give "
             "Subject(input_range=(least, greatest))"
         )
-    low, high = known
-    seen = []
+    seen, lows, highs = [], [], []
     for raw in batches(subject, check, part, examples):
         seen.append(predicted(subject, raw))
-        low, high = min(low, float(raw.min())), max(high, float(raw.max()))
+        lows.append(float(raw.min()))
+        highs.append(float(raw.max()))
+    low, high = min(lows), max(highs)
     slack = _SLACK * (known[1] - known[0])
     require(
         known[0] - slack <= low and high <= known[1] + slack,
@@ -99,7 +100,8 @@ def _plain(subject: Subject, check: str, part: str, examples: int | None) -> Pla
         f"alone changes {moved} of {len(targets)} predictions; give the standardization that "
         "belongs to the model, or find what is random in it in eval mode",
     )
-    return Plain(part, targets, predictions, (low, high), moved, len(seen), len(seen[0]))
+    widened = min(low, known[0]), max(high, known[1])
+    return Plain(part, targets, predictions, widened, moved, len(seen), len(seen[0]))
 
 
 def respond(
