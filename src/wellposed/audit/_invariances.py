@@ -10,42 +10,114 @@ from wellposed.runs import Finding
 
 
 def viewpoint(subject: Subject, *, examples: int | None = 1000) -> Finding:
-    """Shift, turn, and magnify or shrink images: see `invariance`."""
+    """Shift, turn, and magnify or shrink images.
+
+    What is measured and how, see `invariance`.
+
+    Args:
+        subject: A classifier of images, whose input range is known.
+        examples: At most this many; None for all.
+
+    Cost: 15 forward passes per example, and 2 for the first factor of an audit.
+    """
     return invariance(subject, "viewpoint", examples=examples)
 
 
 def deformation(subject: Subject, *, examples: int | None = 1000) -> Finding:
-    """Deform images as if they were on rubber: see `invariance`."""
+    """Deform images as if they were on rubber.
+
+    What is measured and how, see `invariance`.
+
+    Args:
+        subject: A classifier of images, whose input range is known.
+        examples: At most this many; None for all.
+
+    Cost: 5 forward passes per example, and 2 for the first factor of an audit.
+    """
     return invariance(subject, "deformation", examples=examples)
 
 
 def illumination(subject: Subject, *, examples: int | None = 1000) -> Finding:
-    """Change brightness, contrast, and where the light comes from: see `invariance`."""
+    """Change brightness, contrast, and where the light comes from.
+
+    What is measured and how, see `invariance`.
+
+    Args:
+        subject: A classifier of images, whose input range is known.
+        examples: At most this many; None for all.
+
+    Cost: 15 forward passes per example, and 2 for the first factor of an audit.
+    """
     return invariance(subject, "illumination", examples=examples)
 
 
 def occlusion(subject: Subject, *, examples: int | None = 1000) -> Finding:
-    """Cover a part of each image: see `invariance`."""
+    """Cover a part of each image.
+
+    What is measured and how, see `invariance`.
+
+    Args:
+        subject: A classifier of images, whose input range is known.
+        examples: At most this many; None for all.
+
+    Cost: 5 forward passes per example, and 2 for the first factor of an audit.
+    """
     return invariance(subject, "occlusion", examples=examples)
 
 
 def clutter(subject: Subject, *, examples: int | None = 1000) -> Finding:
-    """Put fragments of other images behind each object: see `invariance`."""
+    """Put fragments of other images behind each object.
+
+    What is measured and how, see `invariance`.
+
+    Args:
+        subject: A classifier of images, whose input range is known.
+        examples: At most this many; None for all.
+
+    Cost: 5 forward passes per example, and 2 for the first factor of an audit.
+    """
     return invariance(subject, "clutter", examples=examples)
 
 
 def noise(subject: Subject, *, examples: int | None = 1000) -> Finding:
-    """Add Gaussian noise, or set pixels to black and white: see `invariance`."""
+    """Add Gaussian noise, or set pixels to black and white.
+
+    What is measured and how, see `invariance`.
+
+    Args:
+        subject: A classifier of images, whose input range is known.
+        examples: At most this many; None for all.
+
+    Cost: 10 forward passes per example, and 2 for the first factor of an audit.
+    """
     return invariance(subject, "noise", examples=examples)
 
 
 def blur(subject: Subject, *, examples: int | None = 1000) -> Finding:
-    """Blur images as out of focus, or by motion: see `invariance`."""
+    """Blur images as out of focus, or by motion.
+
+    What is measured and how, see `invariance`.
+
+    Args:
+        subject: A classifier of images, whose input range is known.
+        examples: At most this many; None for all.
+
+    Cost: 10 forward passes per example, and 2 for the first factor of an audit.
+    """
     return invariance(subject, "blur", examples=examples)
 
 
 def compression(subject: Subject, *, examples: int | None = 1000) -> Finding:
-    """Compress images by JPEG: see `invariance`."""
+    """Compress images by JPEG.
+
+    What is measured and how, see `invariance`.
+
+    Args:
+        subject: A classifier of images, whose input range is known.
+        examples: At most this many; None for all.
+
+    Cost: 5 forward passes per example, and 2 for the first factor of an audit.
+    """
     return invariance(subject, "compression", examples=examples)
 
 
