@@ -14,7 +14,22 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from wellposed.runs import RunFolder, Status
+from wellposed.runs import (
+    Audit,
+    Bars,
+    Curves,
+    Finding,
+    Listing,
+    Mark,
+    Picture,
+    Pictures,
+    RunFolder,
+    Series,
+    Status,
+    Surface,
+    Threshold,
+    Verdict,
+)
 
 RECIPE = """\
 seed = 0
@@ -276,6 +291,100 @@ def comparison(rows, seeds):
         "statement": "No winner: with 3 seeds and 780 gradient evaluations each, the intervals of "
         "all four methods overlap, and no pair differs by more than its uncertainty.",
     }
+
+
+def figures(rng):
+    """One figure of every kind, and of every feature."""
+    x = tuple(np.linspace(0.1, 10, 60).tolist())
+    y = tuple((np.exp(-np.array(x) / 3) + rng.normal(0, 0.01, 60)).tolist())
+    broken = (*y[:20], float("nan"), float("inf"), *y[22:])
+    up, down = tuple(v + 0.1 for v in y), tuple(max(v - 0.1, 1e-4) for v in y)
+    grid = np.linspace(-1, 1, 21)
+    bowl = grid[None, :] ** 2 + 4 * grid[:, None] ** 2 + 0.01
+    bowl[0, 0] = np.nan
+    names = ("features.0.weight", "features.3.weight", "classifier.weight")
+    curves = Curves(
+        "Loss along the way",
+        "t",
+        "loss",
+        (
+            Series("train", x, broken, down, up),
+            Series("test", x, up),
+            Series("measured", x[::6], y[::6], down[::6], up[::6], points=True),
+            Series("each seed", x, down, faint=True),
+        ),
+        (Mark("x", 2.5, "2/lr"), Mark("y", 0.9, "chance"), Mark("x", 3.0, "lambda_max")),
+        note="Bands are 95 % intervals.",
+    )
+    return (
+        curves,
+        Curves("Spectrum", "eigenvalue", "density", (Series("", x, y),), log_x=True, log_y=True),
+        Bars("Error by factor", names, (0.1, 0.3, float("nan")), (0.05, 0.2, 0.0),
+             (0.2, 0.4, 1.0), "error", percent=True, marks=(Mark("y", 0.25, "clean"),)),
+        Bars("Gain per layer", names, (1e-6, 1.0, 30.0), log=True),
+        Surface("Loss around w", tuple(grid.tolist()), tuple(grid.tolist()),
+                tuple(map(tuple, bowl.tolist())), "first direction", "second direction", log=True,
+                points=((0.0, 0.0, "w"), (0.8, 0.5, "w of the other run"))),
+        Pictures("Worst examples", tuple(
+            tuple(Picture(png(digit(rng, k)), f"{k}, severity {row}") for k in range(6))
+            for row in range(2))),
+        Listing("Layers", ("layer", "kind", "gain"),
+                tuple((name, "conv", f"{k}.5") for k, name in enumerate(names)), right=2),
+    )  # fmt: skip
+
+
+def findings(rng):
+    """A finding of every verdict, with all that findings can say."""
+    limit = Threshold(20.0, "above", "theorem", "2/lr, beyond which gradient descent diverges")
+    return (
+        Finding("weights", Verdict.PASS, "All 61,706 weights are finite.", 0.0, (0.0, 0.0),
+                unit="entries", family="weights", verified="sums in float64 agree"),
+        Finding("sharpness", Verdict.FAIL, "The largest eigenvalue is beyond 2/lr.", 31.4,
+                (29.8, 33.1), 0.99, "", limit, "features.0", {"examples": 2000, "seed": 0,
+                "ritz": [31.4, 12.0]}, "finite difference agrees to 1e-6",
+                "halve the step size: [optimizer] lr = 0.05", 17.2, figures(rng), "curvature",
+                12_000, 3.25),
+        Finding("gap", Verdict.WARN, "The error is 7.2 % on test and 1.1 % on train.", 0.061,
+                (0.052, 0.07), 0.95, "share", Threshold(0.0, "above", "convention", "fresh data"),
+                family="generalization", seconds=0.2, remedy="more data"),
+        Finding("shift", Verdict.UNKNOWN, "Not checked: no input range is known.",
+                family="invariance"),
+    )  # fmt: skip
+
+
+def build_audit(folder, found=None, **changes):
+    """Write an audit into a folder, and return the folder."""
+    subject = {
+        "name": "lenet", "model": "wellposed.models._lenet.LeNet", "parameters": 61_706,
+        "weights_sha256": "ab" * 32, "data": "fashion-mnist", "parts": {"train": 60_000},
+        "classes": ["shirt", "bag"], "loss": "CrossEntropy",
+    } | changes  # fmt: skip
+    found = findings(np.random.default_rng(3)) if found is None else tuple(found)
+    with mock.patch("os.fsync"):
+        Audit(subject, "standard", 0, found).write(folder)
+    return folder
+
+
+@pytest.fixture
+def make_audit():
+    return build_audit
+
+
+@pytest.fixture
+def every_figure():
+    """One figure of every kind."""
+    return figures(np.random.default_rng(3))
+
+
+@pytest.fixture
+def audit_folder(tmp_path):
+    """The folder of an audit of a foreign network."""
+    recipe = '[audit]\nsubject = "package.module:factory"\n'
+    folder = RunFolder.create(
+        tmp_path / "audit", kind="audit", recipe=recipe, provenance=PROVENANCE
+    )
+    folder.set_status(Status.DONE)
+    return build_audit(folder)
 
 
 @pytest.fixture

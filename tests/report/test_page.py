@@ -10,12 +10,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from wellposed.errors import RunFolderError
-from wellposed.report import Frame, Line, line_chart, render, standalone
+from wellposed.report import Frame, Line, line_chart, render, render_audit, standalone
 from wellposed.report._palette import TONES
 from wellposed.runs import RunFolder, Status
 
 RUN_SECTIONS = [
-    "result", "curves", "confusion", "mistakes", "first-layer", "cost", "data", "repeat",
+    "result", "curves", "confusion", "mistakes", "first-layer", "audit", "cost", "data",
+    "repeat",
 ]  # fmt: skip
 RACE_SECTIONS = ["result", "methods", "pairs", "curves", "closer", "each", "data", "repeat"]
 HOSTILE = (
@@ -262,6 +263,94 @@ def test_in_the_browser(browser, kind, request, make_run, make_race, tmp_path):
         assert browser.evaluate("document.scripts.length") == 0
         broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
         assert browser.evaluate(broken) == 0
+
+
+def test_an_audit_has_a_page_of_its_own(audit_folder):
+    path = render(audit_folder)
+    assert path == audit_folder.path / "audit.html"
+    text = path.read_text()
+    sections = re.findall(r'<section id="([\w-]+)">', text)
+    assert sections == ["subject", "summary", "findings", "passed"]
+    assert text.count('<details><summary><span class="verdict pass">') == 1
+    assert not (audit_folder.path / "report.html").exists()
+    page = Outline(text)
+    assert not page.tags & {"script", "iframe", "object", "embed", "form"}
+    outside = [v for k, v in page.attributes if k in {"src", "href"} and v[:1] != "#"]
+    assert all(value.startswith("data:") for value in outside)
+    levels = [int(tag[1]) for tag, _ in page.headings]
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    anchors = [v for k, v in page.attributes if k == "id"]
+    assert len(anchors) == len(set(anchors))
+    links = [v[1:] for k, v in page.attributes if k == "href" and v[:1] == "#"]
+    assert set(links) <= set(anchors)
+
+
+def test_a_run_that_was_audited_has_both_pages(make_run, make_audit, tmp_path):
+    folder = make_run(tmp_path / "run", steps=40)
+    assert "Not audited yet: <code>wellposed audit" in render(folder).read_text()
+    make_audit(folder)
+    text = render(folder).read_text()
+    assert '<a href="audit.html">' in text
+    assert "The largest eigenvalue is beyond 2/lr." in text
+    page = (folder.path / "audit.html").read_text()
+    assert '<a href="report.html">' in page
+    assert f"wellposed audit {folder.path}" in page
+    assert render_audit(str(folder.path)).read_text() == page
+
+
+def test_hostile_findings_stay_text(audit_folder):
+    value = audit_folder.read_json("findings.json")
+
+    def poison(node):
+        if isinstance(node, dict):
+            return {
+                key if key in KEYS else key + HOSTILE: item if key in KEPT else poison(item)
+                for key, item in node.items()
+            }
+        if isinstance(node, list):
+            return [poison(item) for item in node]
+        return HOSTILE + node if isinstance(node, str) and node not in {"nan", "inf"} else node
+
+    def keys(node):
+        if isinstance(node, dict):
+            return set(node).union(*map(keys, node.values()))
+        return set().union(*map(keys, node)) if isinstance(node, list) else set()
+
+    KEYS = keys(value) - {"examples", "ritz"}
+    KEPT = {"verdict", "kind", "bad", "axis", "picture"}
+    value = poison(value)
+    value["findings"][1]["figures"][5]["rows"][0][0]["picture"] = FOREIGN
+    audit_folder.write_json("findings.json", value)
+    text = render(audit_folder).read_text()
+    page = Outline(text)
+    assert "script" not in page.tags
+    assert not [key for key, _ in page.attributes if key.startswith("on")]
+    assert text.count("alert(&#39;x&#39;)") > 60
+    assert not re.search("[\x00\x1b]", text)
+    assert not [v for k, v in page.attributes if k == "src" and not v.startswith("data:")]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_an_audit_in_a_browser(browser, audit_folder, scheme):
+    path = render(audit_folder)
+    for width in (1200, 360):
+        browser.open(path, width, scheme)
+        assert browser.complaints == []
+        assert [r for r in browser.requests if not r.startswith("data:")] == [path.as_uri()]
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert browser.evaluate(overflow) == 0
+        boxes = "[...document.querySelectorAll('.scroll')]"
+        named = f"{boxes}.every(b => b.tabIndex === 0 && b.getAttribute('aria-label'))"
+        assert browser.evaluate(named)
+        assert browser.evaluate("[...document.images].every(i => i.alt && i.naturalWidth)")
+        figures = "[...document.querySelectorAll('svg[role=img]')]"
+        assert browser.evaluate(f"{figures}.every(f => f.querySelector('title').textContent)")
+        rows = "[...document.querySelectorAll('.summary tr')].every(r => r.role === 'row')"
+        assert browser.evaluate(rows)
+    browser.evaluate("location.hash = document.querySelector('#passed .finding').id")
+    assert browser.evaluate("document.querySelector('#passed details').open")
 
 
 @pytest.mark.browser

@@ -6,6 +6,7 @@ from wellposed.report._figures import Line as Line
 from wellposed.report._figures import interval_chart as interval_chart
 from wellposed.report._figures import line_chart as line_chart
 from wellposed.report._page import render as render
+from wellposed.report._page import render_audit as render_audit
 from wellposed.report._page import standalone as standalone
 from wellposed.report._relaxations import Relaxations as Relaxations
 from wellposed.report._relaxations import relaxations as relaxations

@@ -55,7 +55,10 @@ def linear(
         pad = abs(low) / 2 or 0.5
         low, high = (low if zero else low - pad), high + pad
     ticks = _multiples(low, high, _round_step((high - low) / most))
-    return Axis(low, high, log=False, ticks=tuple((tick, name(tick)) for tick in ticks))
+    names = [name(tick) for tick in ticks]
+    if len(set(names)) < len(names):  # they differ in digits that are not written
+        names = [f"{ticks[0]:.10g}", *(f"+{tick - ticks[0]:.3g}" for tick in ticks[1:])]
+    return Axis(low, high, log=False, ticks=tuple(zip(ticks, names, strict=True)))
 
 
 def logarithmic(values: Iterable[float], *, name: Callable[[float], str], most: int = 6) -> Axis:
@@ -120,7 +123,8 @@ def _round_step(step: float) -> float:
 def _multiples(low: float, high: float, step: float) -> list[float]:
     """All multiples of a step between low and high."""
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(k * step, 12) + 0.0 for k in range(first, last + 1)]
+    places = 12 - math.floor(math.log10(step))
+    return [round(k * step, places) + 0.0 for k in range(first, last + 1)]
 
 
 def _decades(low: float, high: float, mantissas: tuple[int, ...]) -> list[float]:

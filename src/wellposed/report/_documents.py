@@ -16,24 +16,25 @@ Text = Annotated[str, AfterValidator(lambda text: shorten(text, 200))]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Size = Annotated[int, Field(ge=0)]
 Measure = float | None
+_DEEP = 12
 Item = TypeVar("Item")
 Document = TypeVar("Document", bound=BaseModel)
 
 
-class _Tolerant(BaseModel):
+class Tolerant(BaseModel):
     """A frozen part of a file, whose unknown keys are passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Part(_Tolerant):
+class Part(Tolerant):
     """One part of the data: how many examples, and their fingerprint."""
 
     n: Size
     sha256: Text = ""
 
 
-class Data(_Tolerant):
+class Data(Tolerant):
     """data.json."""
 
     name: Text
@@ -44,7 +45,7 @@ class Data(_Tolerant):
     parts: dict[Text, Part | None] = {}
 
 
-class Split(_Tolerant):
+class Split(Tolerant):
     """What an evaluation on one part of the data measured."""
 
     n: Size
@@ -54,7 +55,7 @@ class Split(_Tolerant):
     level: Fraction = 0.95
 
 
-class Mistake(_Tolerant):
+class Mistake(Tolerant):
     """An example that the network got wrong."""
 
     index: int
@@ -64,13 +65,13 @@ class Mistake(_Tolerant):
     picture: str | None = None
 
 
-class Filter(_Tolerant):
+class Filter(Tolerant):
     """First-layer weights of one output, as a picture."""
 
     picture: str
 
 
-class Cost(_Tolerant):
+class Cost(Tolerant):
     """What a run cost."""
 
     gradient_evaluations: Measure = None
@@ -83,7 +84,7 @@ class Cost(_Tolerant):
     parameters: Measure = None
 
 
-class Results(_Tolerant):
+class Results(Tolerant):
     """results.json."""
 
     weights: Text = "last"
@@ -103,7 +104,7 @@ class Results(_Tolerant):
         return self
 
 
-class Method(_Tolerant):
+class Method(Tolerant):
     """One method of a comparison."""
 
     name: Text
@@ -120,7 +121,7 @@ class Method(_Tolerant):
     diverged: list[int] = []
 
 
-class Pair(_Tolerant):
+class Pair(Tolerant):
     """Two methods, and whether the numbers decide between them."""
 
     a: Text
@@ -130,7 +131,7 @@ class Pair(_Tolerant):
     decided: bool
 
 
-class Comparison(_Tolerant):
+class Comparison(Tolerant):
     """comparison.json."""
 
     metric: Text = "test error"
@@ -170,18 +171,18 @@ def read_value(folder: RunFolder, name: str, gaps: list[str]) -> Any:
 
 
 def flatten(value: Any, most: int = 40) -> list[tuple[str, str]]:
-    """A JSON value as rows "a.b" and text, at most so many; what is null is left out."""
+    """A JSON value as rows "a.b" and text, at most so many; what is null or deep is left out."""
     rows: list[tuple[str, str]] = []
 
-    def visit(path: str, node: Any) -> None:
-        if len(rows) >= most or node is None:
+    def visit(path: str, node: Any, depth: int = 0) -> None:
+        if len(rows) >= most or node is None or depth > _DEEP:
             return
         if isinstance(node, dict):
             for key, item in node.items():
-                visit(f"{path} {key}".strip(), item)
+                visit(f"{path} {key}".strip(), item, depth + 1)
         elif isinstance(node, list) and any(isinstance(item, dict | list) for item in node):
             for number, item in enumerate(node):
-                visit(f"{path} {number}".strip(), item)
+                visit(f"{path} {number}".strip(), item, depth + 1)
         else:
             text = ", ".join(map(str, node)) if isinstance(node, list) else str(node)
             rows.append((shorten(path, 80), shorten(text, 400)))

@@ -16,9 +16,12 @@ from wellposed.report._axis import Axis, linear, logarithmic, number_name, perce
 from wellposed.report._palette import TONES, tone
 from wellposed.report._sentences import SPACE, percent, percent_interval, percent_places, shorten
 
-_TOP, _LEFT, _BOTTOM = 10, 46, 40
+_TOP, LEFT, BOTTOM = 10, 46, 40
 _LEAST = 1e-3  # on a logarithmic scale, errors below 0.1 % lie on the lower edge
 _LETTER = 7.9  # width of a letter of a label, on average
+_SWATCH = Markup(
+    '<svg class="swatch" viewBox="0 0 34 14" width="34" height="14" aria-hidden="true">{}{}</svg>'
+)
 
 
 @final
@@ -97,17 +100,19 @@ def line_chart(frame: Frame, lines: Sequence[Line]) -> Markup:
     y_axis = _ordinate(frame, [y for line in lines for y in line.y])
     named = [line for line in lines if line.name and not line.faint]
     room = min(136.0, max([14.0, *(_LETTER * len(_label(line)) + 16 for line in named)]))
-    right, bottom = frame.width - room, frame.height - _BOTTOM
+    right, bottom = frame.width - room, frame.height - BOTTOM
 
     def across(value: float) -> float:
-        return _LEFT + x_axis.position(value) * (right - _LEFT)
+        return LEFT + x_axis.position(value) * (right - LEFT)
 
     def down(value: float) -> float:
         return bottom - y_axis.position(value) * (bottom - _TOP)
 
-    parts = [_grid(x_axis, y_axis, across, down, right, bottom)]
-    parts.append(word((_LEFT + right) / 2, frame.height - 6, frame.x_name, "axis middle"))
-    parts += [_curve(line, across, down) for line in sorted(lines, key=lambda line: not line.faint)]
+    parts = [grid(x_axis, y_axis, across, down, right, bottom)]
+    parts.append(word((LEFT + right) / 2, frame.height - 6, frame.x_name, "axis middle"))
+    parts += [
+        curve_path(line, across, down) for line in sorted(lines, key=lambda line: not line.faint)
+    ]
     parts.append(_end_labels(named, across, down, bottom))
     return drawing(frame.title, frame.description, frame.width, frame.height, parts)
 
@@ -140,16 +145,20 @@ def interval_chart(title: str, estimates: Sequence[Estimate], *, width: int = 36
     return drawing(title, description, width, bottom + 24, parts)
 
 
-def swatch(series: int) -> Markup:
-    """A short piece of a series' line with its marker, for a legend; it says nothing by itself."""
+def swatch(series: int, *, line: bool = True) -> Markup:
+    """A short piece of a series' line with its marker, for a legend; it says nothing by itself.
+
+    Args:
+        series: Decides color, dash and marker.
+        line: Whether there is a line, or the marker alone.
+    """
     drawn = marker(series, 17, 7)
+    if not line:
+        return _SWATCH.format(Markup(""), drawn)
     stroke = Markup('<path class="line tone-{}" d="M2 7H32" stroke-dasharray="{}"/>').format(
         tone(series), TONES[tone(series)].dash
     )
-    return Markup(
-        '<svg class="swatch" viewBox="0 0 34 14" width="34" height="14" aria-hidden="true">'
-        "{}{}</svg>"
-    ).format(stroke, drawn)
+    return _SWATCH.format(stroke, drawn)
 
 
 def _ordinate(frame: Frame, values: list[float]) -> Axis:
@@ -162,7 +171,7 @@ def _ordinate(frame: Frame, values: list[float]) -> Axis:
     return linear(values, name=name, zero=all(v >= 0 for v in values if math.isfinite(v)), most=4)
 
 
-def _grid(
+def grid(
     x_axis: Axis,
     y_axis: Axis,
     across: Callable[[float], float],
@@ -176,10 +185,10 @@ def _grid(
         y = down(value)
         parts.append(
             Markup('<line class="grid" x1="{}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(
-                _LEFT, y, right, y
+                LEFT, y, right, y
             )
         )
-        parts.append(word(_LEFT - 6, y + 4, name, "tick end"))
+        parts.append(word(LEFT - 6, y + 4, name, "tick end"))
     for value, name in x_axis.ticks:
         parts.append(word(across(value), bottom + 17, name, "tick middle"))
         parts.append(
@@ -190,7 +199,9 @@ def _grid(
     return Markup("").join(parts)
 
 
-def _curve(line: Line, across: Callable[[float], float], down: Callable[[float], float]) -> Markup:
+def curve_path(
+    line: Line, across: Callable[[float], float], down: Callable[[float], float]
+) -> Markup:
     """The path of one curve; a curve of a single point is a marker."""
     pieces, pen = [], "M"
     drawn = [(x, y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(x)]

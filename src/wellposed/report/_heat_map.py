@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Callable
 
 import numpy as np
 from markupsafe import Markup
@@ -41,13 +42,16 @@ def heat_map(values: np.ndarray, low: float, high: float) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def color_bar(low: float, high: float, width: float) -> Markup:
+def color_bar(
+    low: float, high: float, width: float, name: Callable[[float], str] = number_name
+) -> Markup:
     """The colors from low to high with their values below, 34 pixels high.
 
     Args:
         low: Value of the deepest color.
         high: Value of the highest color.
         width: In pixels.
+        name: Writes a value.
     """
     step = width / LEVELS
     parts = [
@@ -56,9 +60,9 @@ def color_bar(low: float, high: float, width: float) -> Markup:
         )
         for k, color in enumerate(_colors())
     ]
-    axis = linear([low, high], name=number_name, most=5)
+    axis = linear([low, high], name=name, most=5)
     parts += [
-        word(axis.position(value) * width, 28, name, "tick middle") for value, name in axis.ticks
+        word(axis.position(value) * width, 28, text, "tick middle") for value, text in axis.ticks
     ]
     return Markup("").join(parts)
 

@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, final
 
+from wellposed.report._audit import AuditBrief, brief_audit
 from wellposed.report._charts import Chart, constants, run_charts
 from wellposed.report._confusion import Confusion, class_name, confusion
 from wellposed.report._documents import Cost, Data, Mistake, Split, flatten
@@ -74,6 +75,7 @@ class RunView:
         charts: The curves.
         regime: In which regime a relaxation ran, one sentence each.
         constants: What the optimizer reported and never changed.
+        audit: What an audit found.
         confusion: The confusion matrix, or None.
         confusion_part: Which part of the data it counts.
         mistakes: The most confident mistakes.
@@ -96,6 +98,7 @@ class RunView:
     charts: list[Chart]
     regime: list[str]
     constants: Rows
+    audit: AuditBrief
     confusion: Confusion | None
     confusion_part: str
     mistakes: list[MistakeView]
@@ -132,6 +135,7 @@ def view_run(run: Run, album: Album) -> RunView:
         charts=run_charts(run.history),
         regime=regime_sentences(run.history),
         constants=constants(run.history),
+        audit=brief_audit(run.folder),
         confusion=confusion(results.confusion, classes) if results else None,
         confusion_part=(results.shown if results else "") or main_split(run)[0],
         mistakes=mistakes,
