@@ -44,7 +44,6 @@ def state(model):
         "hooks": [list(m._forward_hooks) + list(m._backward_hooks) for m in model.modules()],
         "torch": torch.get_rng_state().tolist(),
         "own": model[3].source.get_state().tolist(),
-        "python": random.getstate(),
         "numpy": np.random.get_state(legacy=True)[1].tolist(),  # noqa: NPY002 - the global one
     }
 
@@ -167,11 +166,18 @@ def test_a_block_that_only_draws_is_not_blamed(model):
     before = state(model)
     with untouched(model) as changed:
         model[3](model[2](torch.ones(5, 8)))
-        random.random()
         np.random.rand()  # noqa: NPY002
         torch.rand(3)
     assert state(model) == before
     assert changed == []
+
+
+@pytest.mark.wrong_types  # the run-time check of types draws from Python's generator as well
+def test_python_s_generator_is_put_back(model):
+    before = random.getstate()
+    with untouched(model):
+        random.random()
+    assert random.getstate() == before
 
 
 def test_nan_and_tied_weights_are_no_change(net):

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import torch
 
@@ -44,6 +44,7 @@ class Plan:
         return self.total * self.seconds
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Somebody who watches an audit."""
 
