@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from wellposed.audit import Subject, examine
+from wellposed.audit._directions import filter_normalized
+from wellposed.audit._slice import symmetric
+from wellposed.runs import Verdict
+
+
+class Bowl(nn.Module):
+    """The outputs are w - x, so that a weighted sum of squares is an exact quadratic of w."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.w = nn.Parameter(weights)
+
+    def forward(self, inputs):
+        return (self.w - inputs.view(-1, *self.w.shape)).flatten(1)
+
+
+EIGENVALUES = torch.logspace(0, 2, 12, dtype=torch.float64)
+
+
+def quadratic(outputs, targets):
+    return 0.5 * (outputs.square() * EIGENVALUES).sum(1)
+
+
+def bowl(offset=0.0, n=200):
+    """A bowl whose minimum is at the weights, or away from them."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(3, 4, generator=generator).double()
+    noise = torch.randn(n, 12, generator=generator).double()
+    inputs = weights.flatten() + noise - noise.mean(0) + offset
+    return Subject(Bowl(weights), {"train": (inputs, torch.zeros(n))}, quadratic)
+
+
+def found(subject, budget="standard"):
+    return examine(subject, ["slice"], budget)["slice"]
+
+
+def test_a_bowl_is_an_exact_parabola_of_known_curvature_centered_at_the_weights():
+    finding = found(bowl())
+    assert finding.verdict is Verdict.PASS
+    for line, (low, high), slope in zip(
+        finding.figures[0].series,
+        finding.evidence["curvatures"],
+        finding.evidence["slopes"],
+        strict=True,
+    ):
+        a, f = np.array(line.x), np.array(line.y)
+        curvature = (low + high) / 2
+        assert high - low < 1e-6 * curvature  # the same for every example
+        assert f == pytest.approx(f[20] + 0.5 * curvature * a**2, rel=1e-9)
+        assert f == pytest.approx(f[::-1], rel=1e-9)
+        assert slope[0] < 0 < slope[1]
+    assert finding.value == pytest.approx(0, abs=0.01)
+
+
+def test_the_curvature_is_the_quadratic_form():
+    subject = bowl()
+    finding = found(subject)
+    for k in range(2):
+        d = filter_normalized(subject.model, subject.generator(f"slice {k}"))["w"].flatten()
+        right = float((EIGENVALUES * d**2).sum())
+        assert sum(finding.evidence["curvatures"][k]) / 2 == pytest.approx(right, rel=1e-6)
+
+
+def test_a_bowl_beside_its_minimum_is_found():
+    finding = found(bowl(offset=0.5))
+    assert finding.verdict is Verdict.WARN
+    assert finding.interval[0] > 0.01
+    assert finding.remedy
+
+
+def test_a_saddle_is_found():
+    subject = bowl()
+    subject.loss = lambda outputs, _: 5000 - quadratic(outputs, _)
+    finding = found(subject)
+    assert finding.verdict is Verdict.WARN
+    assert "2 of 2 random directions have negative curvature" in finding.statement
+
+
+def trained(net, blobs, seed, steps):
+    model, (inputs, targets) = net(seed), blobs(200, seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+    return Subject(model, {"train": (inputs, targets)})
+
+
+def test_training_that_stopped_at_once_is_found(net, blobs):
+    for seed in range(5):
+        assert found(trained(net, blobs, seed, 2), "quick").verdict is Verdict.WARN
+
+
+def test_twenty_trained_networks_raise_no_alarm(net, blobs):
+    verdicts = [found(trained(net, blobs, seed, 80), "quick").verdict for seed in range(20)]
+    assert Verdict.WARN not in verdicts
+    assert verdicts.count(Verdict.PASS) >= 18  # UNKNOWN where the interval holds the threshold
+
+
+def test_a_wrong_gradient_is_noticed(net, blobs):
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(_, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(_, g):
+            return 3 * g
+
+    class Layer(nn.Module):
+        def forward(self, x):
+            return Wrong.apply(x)
+
+    model = net(0, nn.Linear(4, 8), nn.Tanh(), Layer(), nn.Linear(8, 3))
+    finding = found(Subject(model, {"train": blobs(200)}))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "is not that of its objective" in finding.statement
+
+
+def test_slope_and_curvature_agree_with_the_derivatives_of_a_smooth_network(subject):
+    finding = found(subject())
+    words = finding.verified.replace(";", ",").split(" ")
+    numbers = [float(w.strip(",")) for w in words if w.strip(",-").replace(".", "").isdigit()]
+    assert len(numbers) == 4
+    assert numbers[0] == pytest.approx(numbers[1], rel=0.01, abs=1e-3)
+    assert numbers[2] == pytest.approx(numbers[3], rel=0.01, abs=1e-3)
+
+
+def test_grids_are_symmetric_around_an_exact_0():
+    for points in (3, 21, 41):
+        grid = symmetric(points)
+        assert grid[points // 2] == 0
+        assert grid == [-a for a in reversed(grid)]
+        assert (grid[0], grid[-1], len(grid)) == (-1, 1, points)
+
+
+def test_what_cannot_be_drawn_says_why(subject, net):
+    model = net()
+    model.requires_grad_(requires_grad=False)
+    finding = found(subject(model))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "no parameters that require a gradient" in finding.statement
