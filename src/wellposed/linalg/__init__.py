@@ -1,5 +1,6 @@
 """Linear algebra without matrices: an operator is a function v -> Av on flat vectors."""
 
+from wellposed.linalg._agreement import Agreement as Agreement
 from wellposed.linalg._cg import Solution as Solution
 from wellposed.linalg._cg import steihaug as steihaug
 from wellposed.linalg._curvature import Operator as Operator
@@ -9,5 +10,11 @@ from wellposed.linalg._flatten import flatten as flatten
 from wellposed.linalg._flatten import unflatten as unflatten
 from wellposed.linalg._jacobian import Jacobian as Jacobian
 from wellposed.linalg._jacobian import jacobian as jacobian
+from wellposed.linalg._lanczos import Ritz as Ritz
+from wellposed.linalg._lanczos import lanczos as lanczos
 from wellposed.linalg._least_eigenvalue import Eigenvalue as Eigenvalue
 from wellposed.linalg._least_eigenvalue import least_eigenvalue as least_eigenvalue
+from wellposed.linalg._mean_loss import MeanLoss as MeanLoss
+from wellposed.linalg._products import Curvature as Curvature
+from wellposed.linalg._products import curvature as curvature
+from wellposed.linalg._products import random_start as random_start
