@@ -1,5 +1,6 @@
 """What we know about a trained network, in findings that say what to do."""
 
+from wellposed.audit._adjoint import adjoint as adjoint
 from wellposed.audit._check import BUDGETS as BUDGETS
 from wellposed.audit._check import Budget as Budget
 from wellposed.audit._check import Check as Check
@@ -11,6 +12,7 @@ from wellposed.audit._examine import Plan as Plan
 from wellposed.audit._examine import examine as examine
 from wellposed.audit._examine import plan as plan
 from wellposed.audit._gap import gap as gap
+from wellposed.audit._gradcheck import gradcheck as gradcheck
 from wellposed.audit._invariance import invariance as invariance
 from wellposed.audit._invariances import blur as blur
 from wellposed.audit._invariances import clutter as clutter
@@ -25,4 +27,5 @@ from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
 from wellposed.audit._slice import slice_ as slice_
 from wellposed.audit._subject import Subject as Subject
+from wellposed.audit._taylor import taylor as taylor
 from wellposed.audit._weights import weights as weights
