@@ -22,6 +22,7 @@ from wellposed.audit._invariances import illumination as illumination
 from wellposed.audit._invariances import noise as noise
 from wellposed.audit._invariances import occlusion as occlusion
 from wellposed.audit._invariances import viewpoint as viewpoint
+from wellposed.audit._mean_field import MeanField as MeanField
 from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
