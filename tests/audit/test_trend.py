@@ -43,7 +43,7 @@ def test_a_jump_between_layers_is_found_where_it_is():
 def test_sizes_beyond_the_range_of_numbers():
     powers = np.full((4, 8), 1e-300)
     powers[2:] = 1e300
-    assert of(powers).total == np.inf
+    assert of(powers).total == pytest.approx(1e300, rel=1e-6)
     assert of(powers).sizes[[0, 3]] == pytest.approx([1e-150, 1e150])
 
 

@@ -26,6 +26,7 @@ from wellposed.audit._mean_field import MeanField as MeanField
 from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
+from wellposed.audit._signal import signal as signal
 from wellposed.audit._slice import slice_ as slice_
 from wellposed.audit._subject import Subject as Subject
 from wellposed.audit._taylor import taylor as taylor

@@ -125,7 +125,7 @@ def cause(found: Propagation, chain: Chain, theory: list[Theory | None], *, back
         f"theory, their size by {math.sqrt(factor):.3g}"
     )
     homogeneous = all(math.isclose(t.field.slope(t.q), t.field.slope(9 * t.q)) for t in known[:3])
-    keeps = f"; {variance / factor:.3g}/(fan in) would keep it" if homogeneous else ""
+    keeps = f"; {variance / factor:.2g}/(fan in) would keep it" if homogeneous else ""
     return text + keeps
 
 

@@ -23,9 +23,7 @@ from wellposed.audit._subject import Subject
 from wellposed.errors import ArgumentError, require
 from wellposed.problem import eval_mode
 
-_ROOM = (
-    60_000_000  # numbers of all layers together: a gigabyte, with copies and gradients
-)
+_ROOM = 60_000_000  # numbers of all layers together: a gigabyte, with copies and gradients
 _LONG = 3  # layers that make a trend
 
 
@@ -39,12 +37,14 @@ class Chain:
         sites: Their numbers in the trace.
         between: What stands before each but the first: its name, and the function if known.
         normalized: Whether most of them are followed by a normalization.
+        shared: Whether it is the same few modules again and again, as in a recurrent network.
     """
 
     kind: str
     sites: tuple[int, ...]
     between: tuple[tuple[str, Activation | None], ...]
     normalized: bool
+    shared: bool
 
 
 @final
@@ -156,6 +156,7 @@ def chains_of(trace: Trace, gives: list[Tensor | None]) -> tuple[Chain, ...]:
             sites=tuple(sites),
             between=tuple(between(trace, a, b) for a, b in pairwise(sites)),
             normalized=_normalized(trace, sites),
+            shared=2 * len({id(trace.sites[n].module) for n in sites}) <= len(sites),
         )
         for kind, sites in known.items()
     )

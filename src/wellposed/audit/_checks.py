@@ -8,6 +8,7 @@ from wellposed.audit._check import Check
 from wellposed.audit._gap import CHECK as GAP
 from wellposed.audit._gradcheck import CHECK as GRADCHECK
 from wellposed.audit._invariances import CHECKS as INVARIANCES
+from wellposed.audit._signal import CHECK as SIGNAL
 from wellposed.audit._slice import CHECK as SLICE
 from wellposed.audit._taylor import CHECK as TAYLOR
 from wellposed.audit._weights import CHECK as WEIGHTS
@@ -17,6 +18,7 @@ CHECKS: tuple[Check, ...] = (
     TAYLOR,
     ADJOINT,
     GRADCHECK,
+    SIGNAL,
     GAP,
     *INVARIANCES,
     SLICE,

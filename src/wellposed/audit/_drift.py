@@ -13,6 +13,7 @@ from wellposed.audit._trend import Trend, trend
 from wellposed.runs import Threshold, Verdict
 
 LEVEL = 0.99
+_TINY = 1e-300  # in place of sizes of 0, where a chain has hardly any others
 
 MUCH = Threshold(10, "above", "convention", "a factor of 10 between the ends of a chain")
 VERY_MUCH = Threshold(
@@ -40,7 +41,7 @@ class Drift:
         sites: Numbers of those of its layers that have a size above 0.
         backward: Of gradients, or of activations.
         trend: Of its sizes.
-        theory: Predictions between neighbors.
+        theory: Predictions between neighbors of the chain.
         verdict: On the total factor.
         threshold: That it was compared with.
         lost: Layers at the beginning of the chain where the gradient is exactly 0.
@@ -61,6 +62,12 @@ class Drift:
         return math.inf if self.lost else self.trend.total
 
     @property
+    def predictions(self) -> list[Theory | None]:
+        """Predictions between neighbors of `sites`; none where some layers have no size."""
+        whole = len(self.sites) == len(self.chain.sites)
+        return self.theory if whole else [None] * (len(self.sites) - 1)
+
+    @property
     def interval(self) -> tuple[float, float]:
         """Of the total."""
         return (math.inf, math.inf) if self.lost else self.trend.interval
@@ -77,16 +84,17 @@ def drifts_of(found: Propagation, subject: Subject) -> list[Drift]:
             powers = (found.backward if backward else found.forward)[list(chain.sites)]
             alive = powers.sum(1) > 0
             kept = [n for n, lives in zip(chain.sites, alive, strict=True) if lives]
-            lost = int(alive.argmax()) if backward and alive.any() else 0
+            lost = 0
+            if backward:
+                lost = int(alive.argmax()) if alive.any() else len(alive)
             if len(kept) < 2:
-                continue
+                kept, alive = list(chain.sites), np.full(len(alive), fill_value=True)
             widths = [width(found.site(n)) for n in kept]
-            along = trend(powers[alive], widths, generator, level=LEVEL, tests=tests)
+            rows = np.maximum(powers[alive], _TINY if len(kept) == len(chain.sites) else 0)
+            along = trend(rows, widths, generator, level=LEVEL, tests=tests)
             verdict, threshold = _judge(chain, along, lost, backward=backward)
-            unknown: list[Theory | None] = [None] * (len(kept) - 1)
-            fits = theory if alive.all() else unknown
             drifts.append(
-                Drift(chain, tuple(kept), backward, along, fits, verdict, threshold, lost)
+                Drift(chain, tuple(kept), backward, along, theory, verdict, threshold, lost)
             )
     return drifts
 
@@ -95,10 +103,11 @@ def _judge(chain: Chain, along: Trend, lost: int, *, backward: bool) -> tuple[Ve
     if lost:
         return Verdict.FAIL, LOST
     interval = along.interval
-    if interval[1] <= along.band:
+    chance = 1.0 if chain.normalized else along.band
+    if interval[1] <= chance:
         return Verdict.PASS, MUCH
     hard = LOST if chain.normalized else TOO_MUCH
-    if backward and interval[0] > max(hard.value, along.band):
+    if backward and not chain.shared and interval[0] > max(hard.value, chance):
         return Verdict.FAIL, hard
     soft = VERY_MUCH if chain.normalized else MUCH
     return soft.judge(interval, Verdict.WARN), soft

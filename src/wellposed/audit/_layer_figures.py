@@ -41,8 +41,8 @@ def _series(found: Propagation, drift: Drift, *, several: bool) -> list[Series]:
     sizes, low, high = drift.trend.sizes, drift.trend.low, drift.trend.high
     name = "random combination of outputs" if drift.backward else "measured"
     lines = [Series(name + tag, x, _positive(sizes), _positive(low), _positive(high))]
-    if any(t is not None for t in drift.theory):
-        line = predicted(drift.theory, sizes, backward=drift.backward)
+    if any(t is not None for t in drift.predictions):
+        line = predicted(drift.predictions, sizes, backward=drift.backward)
         lines.append(Series("mean-field theory" + tag, x, _positive(line), faint=True))
     if drift.backward and found.loss is not None:
         loss = np.sqrt(found.loss[list(drift.sites)].mean(1))
@@ -65,8 +65,9 @@ def _table(found: Propagation, drift: Drift) -> Listing:
     rows = []
     for k, n in enumerate(sites):
         above = drift.sites[k + 1] if k + 1 < len(drift.sites) else None
-        theory = drift.theory[k] if k < len(drift.theory) else None
-        factor = f"{backward[n] / backward[above]:.3g}" if above is not None else ""
+        theory = drift.predictions[k] if above is not None else None
+        known = above is not None and backward[above] > 0
+        factor = f"{backward[n] / backward[above]:.3g}" if known else ""
         said = f"{math.sqrt(theory.chi):.3g}" if theory is not None else ""
         then = names.get((n, above), ("", None))[0] if above is not None else ""
         rows.append((found.site(n).name, then, f"{forward[n]:.3g}", f"{backward[n]:.3g}", factor,

@@ -131,6 +131,9 @@ def _not_finite(found: Propagation) -> Finding | None:
                 unit="times",
                 threshold=Threshold(3e38, "above", "arithmetic", "the greatest float32"),
                 where=name,
+                verified="recounted: the finite ones are finite in every earlier layer"
+                if bool(np.isfinite(row[:first]).all())
+                else "",
                 remedy="smaller weights at the start (wellposed.init.He()), or normalization",
             )
     return None
@@ -144,6 +147,13 @@ def _statement(found: Propagation, drifts: list[Drift], worst: Drift) -> str:
             for d in drifts
         ]
         said = "; ".join(parts)
+        if worst.verdict is Verdict.PASS and worst.total > MUCH.value:
+            chance = worst.trend.band
+            said += (
+                ", which normalized layers adapt to"
+                if worst.chain.normalized
+                else f", and by up to {chance:.3g} by chance in layers this narrow"
+            )
         if worst.verdict is Verdict.UNKNOWN:
             return f"Whether sizes are kept is not certain at {LEVEL:.0%}; they change: {said}."
         return f"Activations and gradients keep their size; they change: {said}."

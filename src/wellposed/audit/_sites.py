@@ -1,5 +1,6 @@
 """What every layer of a network was given and gave back, and the gradients there."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -210,7 +211,7 @@ def power(tensor: Tensor, examples: int) -> Powers:
 
     Where no axis counts the examples, each gets the same share.
     """
-    t = tensor.detach().double() if tensor.dtype != torch.float64 else tensor.detach()
+    t = tensor.detach()
     if t.dim() and len(t) == examples:
         rows = t.reshape(examples, -1)
     elif t.dim() > 1 and t.shape[1] == examples:
@@ -218,8 +219,10 @@ def power(tensor: Tensor, examples: int) -> Powers:
     elif t.dim() and len(t) % examples == 0:
         rows = t.reshape(examples, -1)
     else:
-        return np.full(examples, float(t.square().sum()) / examples)
-    return rows.square().sum(1).cpu().numpy()
+        rows = (t / math.sqrt(examples)).reshape(1, -1).expand(examples, -1)
+    norms: Powers = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).cpu().numpy()
+    squares: Powers = norms * norms
+    return squares
 
 
 def _tracked(tensor: Tensor) -> Tensor:

@@ -21,15 +21,15 @@ class Trend:
     Args:
         step: Factor of the size per layer, in the direction in which the numbers were given.
         total: Factor over the whole chain, at least 1, whichever way it goes: the larger of
-            step^(layers - 1) and the largest jump between the medians before and after a layer,
-            with two layers on each side.
+            step^(layers - 1) and the largest ratio of the medians before and after a layer, with
+            two layers on each side; the ratio at one step where that step is half of all.
         interval: For `total`, by resampling the examples; the weights are as they are.
         band: What `total` may be by chance where weights are independent draws of the critical
             variance: beyond, the trend is one.
         sizes: Root mean square over the examples, per layer.
         low: Lower ends of intervals for `sizes`.
         high: Upper ends.
-        jump: The layer at which the sizes jump most; None where the slope tells more.
+        jump: The layer at which half or more of the change is; None where it is gradual.
     """
 
     step: float
@@ -104,11 +104,18 @@ def _totals(logs: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     slope = np.median((logs[:, j] - logs[:, i]) / (j - i), axis=1)
     size = np.abs(slope) * (layers - 1)
     where = np.full(len(logs), -1)
-    steepest = np.abs(np.diff(logs, axis=1)).argmax(1) + 1
-    for k in range(2, layers - 1):
-        jump = np.abs(np.median(logs[:, k:], axis=1) - np.median(logs[:, :k], axis=1))
-        where = np.where(jump > size, steepest, where)
-        size = np.maximum(size, jump)
+    if layers < 4:
+        return slope, size, where
+    inner = range(2, layers - 1)
+    jumps = np.stack(
+        [np.abs(np.median(logs[:, k:], axis=1) - np.median(logs[:, :k], axis=1)) for k in inner]
+    )
+    size = np.maximum(size, jumps.max(0))
+    steps = np.abs(np.diff(logs, axis=1))[:, 1:-1]
+    steepest = steps.argmax(1)
+    sudden = steps.max(1) > size / 2
+    where = np.where(sudden, steepest + 2, where)
+    size = np.where(sudden, jumps[steepest, np.arange(len(logs))], size)
     return slope, size, where
 
 
