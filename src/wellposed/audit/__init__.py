@@ -1,6 +1,7 @@
 """What we know about a trained network, in findings that say what to do."""
 
 from wellposed.audit._adjoint import adjoint as adjoint
+from wellposed.audit._baseline import baseline as baseline
 from wellposed.audit._check import BUDGETS as BUDGETS
 from wellposed.audit._check import Budget as Budget
 from wellposed.audit._check import Check as Check
@@ -22,6 +23,7 @@ from wellposed.audit._invariances import illumination as illumination
 from wellposed.audit._invariances import noise as noise
 from wellposed.audit._invariances import occlusion as occlusion
 from wellposed.audit._invariances import viewpoint as viewpoint
+from wellposed.audit._leak import leak as leak
 from wellposed.audit._mean_field import MeanField as MeanField
 from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights

@@ -4,10 +4,12 @@ A new check is one file that ends with CHECK, one line here, and one test file.
 """
 
 from wellposed.audit._adjoint import CHECK as ADJOINT
+from wellposed.audit._baseline import CHECK as BASELINE
 from wellposed.audit._check import Check
 from wellposed.audit._gap import CHECK as GAP
 from wellposed.audit._gradcheck import CHECK as GRADCHECK
 from wellposed.audit._invariances import CHECKS as INVARIANCES
+from wellposed.audit._leak import CHECK as LEAK
 from wellposed.audit._signal import CHECK as SIGNAL
 from wellposed.audit._slice import CHECK as SLICE
 from wellposed.audit._taylor import CHECK as TAYLOR
@@ -15,11 +17,13 @@ from wellposed.audit._weights import CHECK as WEIGHTS
 
 CHECKS: tuple[Check, ...] = (
     WEIGHTS,
+    SIGNAL,
     TAYLOR,
     ADJOINT,
     GRADCHECK,
-    SIGNAL,
     GAP,
+    BASELINE,
+    LEAK,
     *INVARIANCES,
     SLICE,
 )

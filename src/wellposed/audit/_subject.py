@@ -155,6 +155,20 @@ class Subject:
             )
         return self.parts[part]
 
+    def require_apart(self, check: str) -> str:
+        """The name of the part kept apart from training, where there is a train part as well.
+
+        Raises:
+            ArgumentError: If one of the two is missing.
+        """
+        self.require_part("train", check)
+        if self.judged == "train":
+            raise ArgumentError(
+                f"{check} compares the training part with one kept apart, and there is only the "
+                "training part; give a test part"
+            )
+        return self.judged
+
     def rows(self, part: str, n: int | None = None) -> Tensor:
         """Row numbers of at most n examples of a part, drawn from the seed, in ascending order."""
         size = len(self.parts[part])
