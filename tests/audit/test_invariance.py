@@ -138,7 +138,7 @@ def test_what_small_images_do_not_allow_is_said_and_the_rest_is_measured():
     finding = invariance(subject(data=grays(60, 1, 2, 2)), "viewpoint")
     assert [p["name"] for p in finding.evidence["perturbations"]] == ["Shift"]
     assert "Not measured: Rotation needs images of at least 4x4 pixels" in finding.statement
-    with pytest.raises(ArgumentError, match=r"clutter cannot be varied: .* at least 8x8"):
+    with pytest.raises(ArgumentError, match=r"clutter cannot be varied: .* at least 16x16"):
         invariance(subject(data=grays(60, 1, 1, 1)), "clutter")
 
 

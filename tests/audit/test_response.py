@@ -73,9 +73,9 @@ def test_the_range_is_widened_to_what_was_found_a_little_outside():
 
 
 def test_what_the_images_do_not_allow_is_named():
-    responses, refused = respond(subject(1), "clutter", (Noise, Clutter), None)
+    responses, refused = respond(subject(), "clutter", (Noise, Clutter), None)
     assert [response.kind for response in responses] == [Noise]
-    assert "batch of 1" in refused[0]
+    assert "at least 16x16 pixels" in refused[0]
 
 
 def test_views_are_what_was_judged():

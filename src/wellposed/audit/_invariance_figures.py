@@ -68,7 +68,8 @@ def pictures(
     )
     kind = response.kind
     scale = ", ".join(f"{value:g}" for value in kind.scale)
-    note = f"{kind.parameter.capitalize()}: {scale}. Below each, what the network says."
+    what = kind.parameter[:1].upper() + kind.parameter[1:]
+    note = f"{what}: {scale}. Below each, what the network says."
     return (Pictures(f"{kind.__name__} at severities 0 to 5", cells, note=note),)
 
 

@@ -36,7 +36,7 @@ class Clutter(Perturbation):
     factor: ClassVar[str] = "clutter"
     parameter: ClassVar[str] = "share of the background"
     scale: ClassVar[tuple[float, float, float, float, float]] = (0.15, 0.3, 0.45, 0.7, 1.0)
-    least_side: ClassVar[int] = 8
+    least_side: ClassVar[int] = 16
 
     def _changed(
         self, x: Tensor, strength: float, input_range: tuple[float, float], draw: Draw, /
