@@ -18,3 +18,5 @@ from wellposed.linalg._mean_loss import MeanLoss as MeanLoss
 from wellposed.linalg._products import Curvature as Curvature
 from wellposed.linalg._products import curvature as curvature
 from wellposed.linalg._products import random_start as random_start
+from wellposed.linalg._spectrum import Spectrum as Spectrum
+from wellposed.linalg._spectrum import spectrum as spectrum
