@@ -61,7 +61,7 @@ def test_a_terminal_gets_a_bar_with_the_time_left(folder, monkeypatch):
         (None, None, "", ""),
         (0.1234, None, "share", "12.3 %"),
         (0.1234, (0.1, 0.15), "share", "12.3 % [10, 15]"),
-        (3.0, (3.0, 3.0), "entries", "3 entries"),
+        (3.0, (3.0, 3.0), "entries", "3"),
         (2.5, (2.0, 3.0), "", "2.5 [2, 3]"),
     ],
 )

@@ -50,6 +50,12 @@ def test_it_knows_how_it_was_trained(run):
     assert subject.clock
 
 
+def test_the_step_size_is_the_recipe_s_whatever_a_schedule_begins_with(tmp_path):
+    recipe = Recipe.parse(RECIPE + '[[schedule]]\nname = "triangle"\n', "r.toml")
+    folder = RunFolder.create(tmp_path / "a", kind="run", recipe=recipe.to_toml(), provenance={})
+    assert subject_of_run(folder).descent.lr == 0.1
+
+
 def test_the_initial_weights_are_drawn_again(run):
     subject = subject_of_run(run)
     fresh = build(Recipe.parse(RECIPE, "r.toml")).problem.model.state_dict()

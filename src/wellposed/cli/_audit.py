@@ -199,7 +199,7 @@ def _show_plan(console: Output, agenda: Any) -> None:
 
 def _say(console: Output, found: "Audit", folder: "RunFolder") -> None:
     """All findings, the most urgent first, and where they are kept."""
-    from wellposed.report import render
+    from wellposed.report import render, render_audit
 
     rows = [(f.verdict.value.upper(), f.check, value_words(f), f.statement) for f in found]
     console.line()
@@ -213,7 +213,8 @@ def _say(console: Output, found: "Audit", folder: "RunFolder") -> None:
     counts = ", ".join(f"{number} {verdict}" for verdict, number in found.counts.items() if number)
     console.line()
     console.line(f"{len(found)} checks: {counts}.")
-    page = render(folder)
+    render(folder)  # a run's report names its audit
+    page = render_audit(folder)
     console.record(
         {"event": "audit", "folder": str(folder.path), "counts": found.counts, "report": str(page)}
     )

@@ -109,11 +109,10 @@ class AuditProgress(AbstractContextManager["AuditProgress"]):
 
 
 def value_words(finding: "Finding") -> str:
-    """The value with its interval, as short as a table wants it."""
+    """The value with its interval, as short as a table wants it; the statement says its unit."""
     if finding.value is None:
         return ""
-    share = finding.unit == "share"
-    scale, unit = (100, " %") if share else (1, f" {finding.unit}" if finding.unit else "")
+    scale, unit = (100, " %") if finding.unit == "share" else (1, "")
     text = f"{scale * finding.value:.3g}{unit}"
     if finding.interval is None or finding.interval[0] == finding.interval[1]:
         return text

@@ -111,8 +111,11 @@ def _judged_on(
 
 
 def _descent(optimizer: Optimizer, batch_size: int) -> Descent | None:
-    """The step of a recipe's optimizer; None where it has no single step size."""
+    """The step of a recipe's optimizer before any schedule; None where it has no single one."""
     with suppress(WellposedError, KeyError, TypeError, ValueError):
+        lr = float(optimizer.defaults.get("lr") or optimizer.param_groups[0]["lr"])
+        for group in optimizer.param_groups:
+            group["lr"] = lr  # a schedule may have begun with next to nothing
         return Descent.of(optimizer, batch_size=batch_size)
     return None
 
