@@ -180,7 +180,8 @@ def bin_numbers(confidence: Confidence, *, bins: int, binning: Binning) -> NDArr
     known = binning in {"equal mass", "equal width"}
     require(known, f"bins are of 'equal mass' or 'equal width', got {binning!r}")
     if binning == "equal width":
-        return np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1).astype(np.int64)
+        numbers = np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1)
+        return np.asarray(numbers, dtype=np.int64)
     ordered = np.sort(confidence)
     first = np.searchsorted(ordered, confidence, "left")
     last = np.searchsorted(ordered, confidence, "right") - 1
