@@ -32,3 +32,12 @@ def test_has_its_length():
     line = (0.24 * 51) ** 2 / 12  # the variance of a line; bilinear reading adds less than 1/2
     assert (spread > line - 0.1).all()
     assert (spread < line + 0.6).all()
+
+
+def test_large_images_are_read_at_fewer_points():
+    x = torch.zeros(1, 1, 128, 128, dtype=torch.float64)
+    x[..., 64, 64] = 1
+    y = moved(x, 8.0, torch.zeros(1, dtype=x.dtype))
+    # Four pieces of 2 pixels: their midpoints are 1 and 3 pixels to each side.
+    assert y[0, 0, 64].nonzero().view(-1).tolist() == [61, 63, 65, 67]
+    assert y.sum() == 1

@@ -10,6 +10,8 @@ from torch import Tensor, zeros_like
 from wellposed.perturb._base import Draw, Perturbation
 from wellposed.perturb._sampling import centers, sampled
 
+_FINEST = 64  # pieces of a line as long as the shorter side
+
 
 @final
 @dataclass(frozen=True)
@@ -38,8 +40,11 @@ def moved(
     length: float,
     angle: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch channels height width"]:
-    """The mean over a line of this length in pixels: midpoints of pieces of at most a pixel."""
-    pieces = ceil(length)
+    """The mean over a line of this length in pixels: midpoints of pieces of at most a pixel.
+
+    In images above 64 pixels a side, pieces are of at most 1/64 of the shorter side.
+    """
+    pieces = ceil(length / max(1.0, min(x.shape[2:]) / _FINEST))
     rows, columns = centers(x)
     sine, cosine = angle.sin()[:, None, None], angle.cos()[:, None, None]
     flat = 0 * rows * columns
