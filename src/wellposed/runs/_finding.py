@@ -80,7 +80,7 @@ class Finding:
         statement: One sentence that can be understood without the rest.
         value: What was measured; None where there is nothing to measure.
         interval: (low, high) for it; None where it is exact.
-        level: Confidence of the interval, in (0, 1).
+        level: Confidence of the interval, in (0, 1); None where it is a bound that always holds.
         unit: Of the value.
         threshold: With what it was compared.
         where: Layers, parameters, or examples that it is about.
