@@ -74,7 +74,7 @@ def test_the_value_is_the_loss_at_severity_2_with_its_paired_interval():
     assert finding.value == lost / 200
     assert finding.interval == pytest.approx(paired_shares(lost, 0, 200, 1 - 0.05 / 3))
     assert finding.verdict is Verdict.WARN
-    assert "Brightness, share of the range 0.16 (severity 2) costs" in finding.statement
+    assert "Brightness (share of the range 0.16, severity 2) costs" in finding.statement
     assert "the most of Brightness, Contrast, Lighting" in finding.statement
     assert "no augmentation of wellposed.data varies this" in finding.remedy
     assert finding.threshold.kind == "convention"

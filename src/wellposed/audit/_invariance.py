@@ -31,10 +31,7 @@ LEVEL = 0.95
 MILD = 2
 LOSS = 0.05
 _AGAIN = 0.9  # of the predictions, asked for twice: less is more than rounding
-_SOURCE = (
-    "ours: at severity 2 a person still names what is seen, so that a loss of more than 5 points "
-    "of accuracy is the network's"
-)
+_SOURCE = "ours: at severity 2 a person still names what is seen"
 _AUGMENTATIONS = {
     "Shift": "shift",
     "Rotation": "rotation",
@@ -146,13 +143,14 @@ def _statement(
     loss: tuple[float, float, float],
     refused: Sequence[str],
 ) -> str:
-    response = responses[worst]
+    response, kind = responses[worst], responses[worst].kind
     shares = [_share(guess, base.targets) for guess in response.predictions]
     names = ", ".join(r.kind.__name__ for r in responses)
     value, low, high = (100 * number for number in loss)
     most = f", the most of {names}" if len(responses) > 1 else ""
     said = (
-        f"{response.kind(MILD)} (severity {MILD}) costs {value:.1f} points of accuracy "
+        f"{kind.__name__} ({kind.parameter} {kind(MILD).strength:g}, severity {MILD}) costs "
+        f"{value:.1f} points of accuracy "
         f"[{low:.1f}, {high:.1f}]{most}: {100 * shares[MILD - 1]:.1f} % instead of "
         f"{100 * _share(base.predictions, base.targets):.1f} % of {len(base.targets)} {base.part} "
         "examples are right, and "
