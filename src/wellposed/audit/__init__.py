@@ -2,6 +2,7 @@
 
 from wellposed.audit._adjoint import adjoint as adjoint
 from wellposed.audit._baseline import baseline as baseline
+from wellposed.audit._calibration import calibration as calibration
 from wellposed.audit._check import BUDGETS as BUDGETS
 from wellposed.audit._check import Budget as Budget
 from wellposed.audit._check import Check as Check
@@ -28,6 +29,7 @@ from wellposed.audit._mean_field import MeanField as MeanField
 from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
+from wellposed.audit._selective import selective as selective
 from wellposed.audit._signal import signal as signal
 from wellposed.audit._slice import slice_ as slice_
 from wellposed.audit._subject import Subject as Subject

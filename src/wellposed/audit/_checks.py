@@ -5,11 +5,13 @@ A new check is one file that ends with CHECK, one line here, and one test file.
 
 from wellposed.audit._adjoint import CHECK as ADJOINT
 from wellposed.audit._baseline import CHECK as BASELINE
+from wellposed.audit._calibration import CHECK as CALIBRATION
 from wellposed.audit._check import Check
 from wellposed.audit._gap import CHECK as GAP
 from wellposed.audit._gradcheck import CHECK as GRADCHECK
 from wellposed.audit._invariances import CHECKS as INVARIANCES
 from wellposed.audit._leak import CHECK as LEAK
+from wellposed.audit._selective import CHECK as SELECTIVE
 from wellposed.audit._signal import CHECK as SIGNAL
 from wellposed.audit._slice import CHECK as SLICE
 from wellposed.audit._taylor import CHECK as TAYLOR
@@ -24,6 +26,8 @@ CHECKS: tuple[Check, ...] = (
     GAP,
     BASELINE,
     LEAK,
+    CALIBRATION,
+    SELECTIVE,
     *INVARIANCES,
     SLICE,
 )
