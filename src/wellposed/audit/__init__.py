@@ -26,6 +26,8 @@ from wellposed.audit._invariances import occlusion as occlusion
 from wellposed.audit._invariances import viewpoint as viewpoint
 from wellposed.audit._leak import leak as leak
 from wellposed.audit._mean_field import MeanField as MeanField
+from wellposed.audit._path import path as path
+from wellposed.audit._plane import plane as plane
 from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights

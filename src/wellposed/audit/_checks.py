@@ -13,6 +13,8 @@ from wellposed.audit._invariances import CHECKS as INVARIANCES
 from wellposed.audit._leak import CHECK as LEAK
 from wellposed.audit._selective import CHECK as SELECTIVE
 from wellposed.audit._signal import CHECK as SIGNAL
+from wellposed.audit._path import CHECK as PATH
+from wellposed.audit._plane import CHECK as PLANE
 from wellposed.audit._slice import CHECK as SLICE
 from wellposed.audit._taylor import CHECK as TAYLOR
 from wellposed.audit._weights import CHECK as WEIGHTS
@@ -30,4 +32,6 @@ CHECKS: tuple[Check, ...] = (
     SELECTIVE,
     *INVARIANCES,
     SLICE,
+    PLANE,
+    PATH,
 )

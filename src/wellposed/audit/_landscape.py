@@ -1,7 +1,8 @@
 """The objective as a function of the weights, which are never written."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from copy import deepcopy
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -16,8 +17,11 @@ from wellposed.audit._directions import moved
 from wellposed.audit._read_weights import fitted_weights
 from wellposed.audit._subject import Subject
 from wellposed.errors import ArgumentError, require
+from wellposed.problem import eval_mode
 from wellposed.regularizers import Point
 
+LEVEL = 0.95
+Interval: TypeAlias = tuple[float, float]
 Table: TypeAlias = Float[np.ndarray, "points examples"]
 
 _LEAST = 20  # examples below which an interval over them says nothing
@@ -77,7 +81,7 @@ class Landscape:
     @property
     def norms(self) -> list[str]:
         """Names of the batch norms whose statistics depend on the weights."""
-        return [n for n, m in self.subject.model.named_modules() if _counts(m)]
+        return [n for n, m in self.subject.model.named_modules() if has_statistics(m)]
 
     @property
     def scale(self) -> float:
@@ -173,6 +177,33 @@ class Landscape:
             )  # fmt: skip
             total += along * len(inputs) / len(self.inputs)
         return total
+
+    def of_a_copy(
+        self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor] | None = None
+    ) -> float:
+        """The objective of a copy of the model that has these weights written into it.
+
+        Another way to the mean of `losses`; nan where the model cannot be copied.
+
+        Args:
+            weights: By name.
+            buffers: By name.
+
+        Cost: one forward pass per example.
+        """
+        with suppress(RuntimeError, TypeError), torch.no_grad():
+            copied = deepcopy(self.subject.model)
+            own = {**dict(copied.named_parameters()), **dict(copied.named_buffers())}
+            for name, value in {**weights, **(buffers or {})}.items():
+                own[name].copy_(value)
+            total, subject = 0.0, self.subject
+            with eval_mode(copied):
+                for inputs, targets in self._chunks():
+                    total += float(subject.losses(copied(inputs), targets).double().sum())
+                penalty = subject.regularizer
+                extra = 0.0 if penalty is None else float(penalty(Point(copied, inputs, targets)))
+            return total / len(self.inputs) + extra
+        return float("nan")
 
     def statistics(
         self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
@@ -272,6 +303,15 @@ def cost(subject: Subject, examples: int, forwards: float, gradients: float = 0.
     return forward(forwards * size) + round(gradients * size)
 
 
+def level_of_each(intervals: int) -> float:
+    """The level of each of several intervals that all hold together at `LEVEL` (Bonferroni).
+
+    Args:
+        intervals: How many.
+    """
+    return 1 - (1 - LEVEL) / intervals
+
+
 @contextmanager
 def _averaging(model: nn.Module, names: Sequence[str]) -> Iterator[None]:
     """Batch norms take plain means of what they see, inside the block."""
@@ -286,5 +326,10 @@ def _averaging(model: nn.Module, names: Sequence[str]) -> Iterator[None]:
             m.momentum = momentum
 
 
-def _counts(module: nn.Module) -> bool:
+def has_statistics(module: nn.Module) -> bool:
+    """Whether it is a batch norm that keeps statistics.
+
+    Args:
+        module: Any.
+    """
     return isinstance(module, _BatchNorm) and module.running_mean is not None

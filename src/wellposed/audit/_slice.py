@@ -10,21 +10,18 @@ from torch import Tensor
 
 from wellposed.audit._check import Check
 from wellposed.audit._directions import filter_normalized, length
-from wellposed.audit._landscape import Landscape, cost
+from wellposed.audit._landscape import LEVEL, Interval, Landscape, cost, level_of_each
 from wellposed.audit._subject import Subject
 from wellposed.errors import require
 from wellposed.runs import Curves, Finding, Mark, Series, Threshold, Verdict
 from wellposed.stats import mean_interval
 
-LEVEL = 0.95
 STEP = 0.02  # of the second differences, in lengths of the filters
 HALVINGS = 17  # steps tried along the gradient: the weights' length, and down by halves
 SHARE = 0.01  # of what a constant output loses
 
-Interval = tuple[float, float]
 
-
-def slice_(subject: Subject, *, examples: int = 512, points: int = 41) -> Finding:
+def slice_(subject: Subject, *, examples: int = 512, points: int = 21) -> Finding:
     r"""Draw the objective along lines through the weights, and see whether it still falls.
 
     Two lines go along Gaussian directions d in which every filter moves in proportion to its size
@@ -53,7 +50,7 @@ def slice_(subject: Subject, *, examples: int = 512, points: int = 41) -> Findin
         Goodfellow, Vinyals and Saxe, Qualitatively characterizing neural network optimization
         problems, 2015, arXiv:1412.6544.
     """
-    require(points >= 3 and points % 2 == 1, f"points are odd and at least 3, got {points}; try 41")
+    require(points >= 3 and points % 2 == 1, f"points are odd and at least 3, got {points}; try 21")
     subject.require_parameters("slice")
     land = Landscape(subject, "slice", examples)
     directions = [
@@ -92,7 +89,7 @@ def slice_(subject: Subject, *, examples: int = 512, points: int = 41) -> Findin
             "step_along_gradient": descent.step,
             "slopes": [list(slope) for slope, _ in locals_],
             "curvatures": [list(curvature) for _, curvature in locals_],
-            "level_of_slopes_and_curvatures": _level(2 * len(locals_)),
+            "level_of_slopes_and_curvatures": level_of_each(2 * len(locals_)),
             "direction_length": [length(d) for d in directions],
             "batch_norm": "the model's own statistics, held fixed" if land.norms else "none",
             "seed": subject.seed,
@@ -112,17 +109,12 @@ def symmetric(points: int, reach: float = 1.0) -> list[float]:
     return [math.copysign(abs(k) / half * reach, k) if k else 0.0 for k in range(-half, half + 1)]
 
 
-def _level(intervals: int) -> float:
-    """The level of each of several intervals that hold together at the level."""
-    return 1 - (1 - LEVEL) / intervals
-
-
 def _local(land: Landscape, direction: dict[str, Tensor]) -> tuple[Interval, Interval]:
     """Intervals for slope and curvature along a direction; four of them hold together."""
     before, after = land.line([direction], [(-STEP,), (STEP,)])
     slope = (after - before) / (2 * STEP)
     curvature = (after - 2 * land.center + before) / STEP**2
-    return mean_interval(slope, _level(4)), mean_interval(curvature, _level(4))
+    return mean_interval(slope, level_of_each(4)), mean_interval(curvature, level_of_each(4))
 
 
 @final
@@ -193,10 +185,10 @@ def _compared(
 
 def _said(land: Landscape, descent: Descent, bent: list[int]) -> str:
     low, high = (100 * end for end in descent.interval)
+    verb = "lowers" if descent.value > 0 else "does not lower"
     said = (
-        f"One step down the gradient lowers the {land.part} loss, on examples that had no part in "
-        f"the gradient, by {100 * descent.value:.2g} % [{low:.2g}, {high:.2g}] of a constant "
-        "output's loss"
+        f"A step down the gradient of some {land.part} examples {verb} the loss of others: the "
+        f"fall is {100 * descent.value:.2g} % [{low:.2g}, {high:.2g}] of a constant output's loss"
     )
     if not descent.agrees:
         return (
@@ -260,10 +252,10 @@ CHECK = Check(
     slice_,
     family="landscape",
     question="What does the objective look like around the weights, and does it still fall?",
-    cost=lambda subject, examples=512, points=41: cost(subject, examples, 2 * points + 30, 4.5),
+    cost=lambda subject, examples=512, points=21: cost(subject, examples, 2 * points + 30, 4.5),
     settings={
-        "quick": {"examples": 256, "points": 21},
+        "quick": {"examples": 256},
         "standard": {},
-        "deep": {"examples": 4096, "points": 81},
+        "deep": {"examples": 4096, "points": 41},
     },
 )
