@@ -25,6 +25,7 @@ from wellposed.audit._invariances import noise as noise
 from wellposed.audit._invariances import occlusion as occlusion
 from wellposed.audit._invariances import viewpoint as viewpoint
 from wellposed.audit._leak import leak as leak
+from wellposed.audit._margins import margins as margins
 from wellposed.audit._mean_field import MeanField as MeanField
 from wellposed.audit._path import path as path
 from wellposed.audit._plane import plane as plane
@@ -34,6 +35,7 @@ from wellposed.audit._read_weights import read_weights as read_weights
 from wellposed.audit._selective import selective as selective
 from wellposed.audit._signal import signal as signal
 from wellposed.audit._slice import slice_ as slice_
+from wellposed.audit._spectral_margin import spectral_margin as spectral_margin
 from wellposed.audit._subject import Subject as Subject
 from wellposed.audit._taylor import taylor as taylor
 from wellposed.audit._weights import weights as weights

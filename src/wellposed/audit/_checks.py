@@ -11,11 +11,13 @@ from wellposed.audit._gap import CHECK as GAP
 from wellposed.audit._gradcheck import CHECK as GRADCHECK
 from wellposed.audit._invariances import CHECKS as INVARIANCES
 from wellposed.audit._leak import CHECK as LEAK
+from wellposed.audit._margins import CHECK as MARGINS
 from wellposed.audit._path import CHECK as PATH
 from wellposed.audit._plane import CHECK as PLANE
 from wellposed.audit._selective import CHECK as SELECTIVE
 from wellposed.audit._signal import CHECK as SIGNAL
 from wellposed.audit._slice import CHECK as SLICE
+from wellposed.audit._spectral_margin import CHECK as SPECTRAL_MARGIN
 from wellposed.audit._taylor import CHECK as TAYLOR
 from wellposed.audit._weights import CHECK as WEIGHTS
 
@@ -28,6 +30,8 @@ CHECKS: tuple[Check, ...] = (
     GAP,
     BASELINE,
     LEAK,
+    MARGINS,
+    SPECTRAL_MARGIN,
     CALIBRATION,
     SELECTIVE,
     *INVARIANCES,

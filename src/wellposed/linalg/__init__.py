@@ -12,6 +12,10 @@ from wellposed.linalg._jacobian import Jacobian as Jacobian
 from wellposed.linalg._jacobian import jacobian as jacobian
 from wellposed.linalg._lanczos import Ritz as Ritz
 from wellposed.linalg._lanczos import lanczos as lanczos
+from wellposed.linalg._layer_norms import OperatorNorm as OperatorNorm
+from wellposed.linalg._layer_norms import operator_norm as operator_norm
+from wellposed.linalg._layer_norms import row_norms as row_norms
+from wellposed.linalg._layer_norms import spectral_norm as spectral_norm
 from wellposed.linalg._least_eigenvalue import Eigenvalue as Eigenvalue
 from wellposed.linalg._least_eigenvalue import least_eigenvalue as least_eigenvalue
 from wellposed.linalg._mean_loss import MeanLoss as MeanLoss
