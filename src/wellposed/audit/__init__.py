@@ -8,6 +8,7 @@ from wellposed.audit._check import Budget as Budget
 from wellposed.audit._check import Check as Check
 from wellposed.audit._check import require_budget as require_budget
 from wellposed.audit._checks import CHECKS as CHECKS
+from wellposed.audit._dead_units import dead_units as dead_units
 from wellposed.audit._descent import Descent as Descent
 from wellposed.audit._examine import Observer as Observer
 from wellposed.audit._examine import Plan as Plan

@@ -7,6 +7,7 @@ from wellposed.audit._adjoint import CHECK as ADJOINT
 from wellposed.audit._baseline import CHECK as BASELINE
 from wellposed.audit._calibration import CHECK as CALIBRATION
 from wellposed.audit._check import Check
+from wellposed.audit._dead_units import CHECK as DEAD_UNITS
 from wellposed.audit._gap import CHECK as GAP
 from wellposed.audit._gradcheck import CHECK as GRADCHECK
 from wellposed.audit._invariances import CHECKS as INVARIANCES
@@ -24,6 +25,7 @@ from wellposed.audit._weights import CHECK as WEIGHTS
 CHECKS: tuple[Check, ...] = (
     WEIGHTS,
     SIGNAL,
+    DEAD_UNITS,
     TAYLOR,
     ADJOINT,
     GRADCHECK,

@@ -62,6 +62,14 @@ class Site:
         return weight.detach() if self.kind in {"Linear", "Conv"} and weight is not None else None
 
     @property
+    def passes(self) -> bool:
+        """Whether it hands on the same numbers, in whatever shape."""
+        x, y = self.given, self.gives
+        return (
+            x is not None and x.numel() == y.numel() and torch.equal(x.reshape(-1), y.reshape(-1))
+        )
+
+    @property
     def weighs(self) -> bool:
         """Whether it mixes its inputs with weights, and is no normalization."""
         return self.kind not in {"", "norm", "activation"}
@@ -196,7 +204,7 @@ def between(trace: Trace, lower: int, upper: int) -> tuple[str, Activation | Non
             if found is not None:
                 return f"{site.name} and {name}", None
             found, name = site.module.forward, type(site.module).__name__
-        elif not _passes(site):
+        elif not site.passes:
             return site.name, None
         place = site.linked
     if _handed_on(below, place, above):
@@ -264,21 +272,16 @@ def is_activation(site: Site) -> bool:
         return False
     if any(p.numel() > 1 for p in site.module.parameters()):
         return isinstance(site.module, nn.PReLU)
-    x = x.detach().reshape(-1)[:64]
+    x, y = x.detach().reshape(-1)[:64], y.reshape(-1)[:64]
+    probe = torch.linspace(-3, 3, 64, dtype=x.dtype, device=x.device)
     try:
         with torch.no_grad():
-            again = site.module.forward(x.clone())
+            again, other = (site.module.forward(t.clone()) for t in (x, probe))
     except (RuntimeError, ValueError, IndexError, TypeError):
         return False
-    if not isinstance(again, Tensor) or again.shape != x.shape or torch.equal(again, x):
+    if not isinstance(again, Tensor) or again.shape != x.shape or torch.equal(other, probe):
         return False
-    return bool(torch.allclose(again, y.reshape(-1)[:64], rtol=1e-4, atol=1e-6))
-
-
-def _passes(site: Site) -> bool:
-    """Whether a module hands on the same numbers, in whatever shape."""
-    x, y = site.given, site.gives
-    return x is not None and x.numel() == y.numel() and torch.equal(x.reshape(-1), y.reshape(-1))
+    return bool(torch.allclose(again, y, rtol=1e-4, atol=1e-6))
 
 
 def _handed_on(site: Site, place: int, above: Site) -> bool:
