@@ -107,7 +107,7 @@ def activations(trace: Trace) -> Iterator[Units]:
 def _functional(trace: Trace, number: int) -> Iterator[Units]:
     """A function of torch before a layer, if its values give it away."""
     below = number - 1
-    while below >= 0 and trace.sites[below].passes:
+    while below >= 0 and trace.sites[below].kind == "" and trace.sites[below].passes:
         below -= 1
     if below < 0 or trace.sites[below].kind == "activation":
         return
