@@ -16,6 +16,7 @@ from wellposed.audit._examine import examine as examine
 from wellposed.audit._examine import plan as plan
 from wellposed.audit._gap import gap as gap
 from wellposed.audit._gradcheck import gradcheck as gradcheck
+from wellposed.audit._inputs import inputs as inputs
 from wellposed.audit._invariance import invariance as invariance
 from wellposed.audit._invariances import blur as blur
 from wellposed.audit._invariances import clutter as clutter

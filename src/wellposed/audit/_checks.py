@@ -10,6 +10,7 @@ from wellposed.audit._check import Check
 from wellposed.audit._dead_units import CHECK as DEAD_UNITS
 from wellposed.audit._gap import CHECK as GAP
 from wellposed.audit._gradcheck import CHECK as GRADCHECK
+from wellposed.audit._inputs import CHECK as INPUTS
 from wellposed.audit._invariances import CHECKS as INVARIANCES
 from wellposed.audit._leak import CHECK as LEAK
 from wellposed.audit._margins import CHECK as MARGINS
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     TAYLOR,
     ADJOINT,
     GRADCHECK,
+    INPUTS,
     GAP,
     BASELINE,
     LEAK,
