@@ -151,20 +151,24 @@ ARCHITECTURES = {
 def healthy(request):
     """A network that was trained a little and is well, of one of five architectures."""
 
-    def make(seed=0, steps=20):
+    def make(seed=0, steps=50):
         torch.manual_seed(seed)
-        name = request.param
-        model = ARCHITECTURES[name]().train()
-        targets = torch.arange(48) % 3
-        if name in ("lstm", "transformer"):
-            inputs = torch.randint(0, 10, (48, 6))
+        model = ARCHITECTURES[request.param]().train()
+        targets = torch.arange(96) % 3
+        if request.param in ("lstm", "transformer"):
+            inputs = torch.randint(0, 10, (96, 6))
+            inputs[:, -1] = targets
         else:
-            inputs = torch.rand(48, 1, 8, 8)
+            inputs = torch.rand(96, 1, 8, 8)
             inputs[inputs < 0.5] = 0  # black pixels, as pictures have
+            for c in range(3):
+                inputs[targets == c, :, 2 * c : 2 * c + 2] += 0.7
         descent = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
-        for _ in range(steps):
+        for step in range(steps):
+            descent.param_groups[0]["lr"] = 0.05 * (1 - step / steps)
+            rows = torch.randperm(96)[:32]
             descent.zero_grad()
-            nn.functional.cross_entropy(model(inputs), targets).backward()
+            nn.functional.cross_entropy(model(inputs[rows]), targets[rows]).backward()
             descent.step()
         descent.zero_grad()
         return Subject(model, {"train": (inputs, targets), "test": (inputs, targets)}, seed=seed)

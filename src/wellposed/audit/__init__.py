@@ -2,14 +2,17 @@
 
 from wellposed.audit._adjoint import adjoint as adjoint
 from wellposed.audit._baseline import baseline as baseline
+from wellposed.audit._batch_order import batch_order as batch_order
 from wellposed.audit._calibration import calibration as calibration
 from wellposed.audit._check import BUDGETS as BUDGETS
 from wellposed.audit._check import Budget as Budget
 from wellposed.audit._check import Check as Check
 from wellposed.audit._check import require_budget as require_budget
 from wellposed.audit._checks import CHECKS as CHECKS
+from wellposed.audit._coverage import coverage as coverage
 from wellposed.audit._dead_units import dead_units as dead_units
 from wellposed.audit._descent import Descent as Descent
+from wellposed.audit._determinism import determinism as determinism
 from wellposed.audit._examine import Observer as Observer
 from wellposed.audit._examine import Plan as Plan
 from wellposed.audit._examine import examine as examine
@@ -29,6 +32,7 @@ from wellposed.audit._invariances import viewpoint as viewpoint
 from wellposed.audit._leak import leak as leak
 from wellposed.audit._margins import margins as margins
 from wellposed.audit._mean_field import MeanField as MeanField
+from wellposed.audit._modes import modes as modes
 from wellposed.audit._path import path as path
 from wellposed.audit._plane import plane as plane
 from wellposed.audit._read_weights import fitted_weights as fitted_weights

@@ -5,15 +5,19 @@ A new check is one file that ends with CHECK, one line here, and one test file.
 
 from wellposed.audit._adjoint import CHECK as ADJOINT
 from wellposed.audit._baseline import CHECK as BASELINE
+from wellposed.audit._batch_order import CHECK as BATCH_ORDER
 from wellposed.audit._calibration import CHECK as CALIBRATION
 from wellposed.audit._check import Check
+from wellposed.audit._coverage import CHECK as COVERAGE
 from wellposed.audit._dead_units import CHECK as DEAD_UNITS
+from wellposed.audit._determinism import CHECK as DETERMINISM
 from wellposed.audit._gap import CHECK as GAP
 from wellposed.audit._gradcheck import CHECK as GRADCHECK
 from wellposed.audit._inputs import CHECK as INPUTS
 from wellposed.audit._invariances import CHECKS as INVARIANCES
 from wellposed.audit._leak import CHECK as LEAK
 from wellposed.audit._margins import CHECK as MARGINS
+from wellposed.audit._modes import CHECK as MODES
 from wellposed.audit._path import CHECK as PATH
 from wellposed.audit._plane import CHECK as PLANE
 from wellposed.audit._selective import CHECK as SELECTIVE
@@ -31,6 +35,10 @@ CHECKS: tuple[Check, ...] = (
     ADJOINT,
     GRADCHECK,
     INPUTS,
+    DETERMINISM,
+    BATCH_ORDER,
+    MODES,
+    COVERAGE,
     GAP,
     BASELINE,
     LEAK,

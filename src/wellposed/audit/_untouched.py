@@ -40,13 +40,13 @@ def untouched(model: nn.Module) -> Iterator[list[str]]:
     modules = [
         (name or "the model", m, m.training, _tables(m)) for name, m in model.named_modules()
     ]
-    generators = _generators()
+    drawn = generators()
     own = [(g, g.get_state()) for m in model.modules() for g in vars(m).values() if _draws(g)]
     changed: list[str] = []
     try:
         yield changed
     finally:
-        _set_generators(generators)
+        set_generators(drawn)
         for generator, state in own:
             generator.set_state(state)
         for name, module, mode, tables in modules:
@@ -62,7 +62,7 @@ def _values_back(name: str, value: Tensor, copy: Tensor | None, wants: bool) -> 
     if value.requires_grad is not wants:
         found.append(f"requires_grad of {name}")
         value.requires_grad_(wants)
-    if not _same(value, copy):
+    if not same_bits(value, copy):
         found.append(f"the values of {name}")
         _put_back(value, copy)
     return found
@@ -71,7 +71,7 @@ def _values_back(name: str, value: Tensor, copy: Tensor | None, wants: bool) -> 
 def _gradient_back(
     name: str, parameter: Tensor, held: Tensor | None, copy: Tensor | None
 ) -> list[str]:
-    if parameter.grad is held and _same(held, copy):
+    if parameter.grad is held and same_bits(held, copy):
         return []
     if held is not None:
         _put_back(held, copy)
@@ -116,7 +116,7 @@ def _copy(value: Tensor | None) -> Tensor | None:
     return None if value is None else value.detach().clone()
 
 
-def _same(value: Tensor | None, copy: Tensor | None) -> bool:
+def same_bits(value: Tensor | None, copy: Tensor | None) -> bool:
     """Equality of every bit, so that a nan equals itself."""
     if value is None or copy is None:
         return value is copy
@@ -128,7 +128,8 @@ def _same(value: Tensor | None, copy: Tensor | None) -> bool:
     return left.numel() == 0 or bool(torch.equal(left.view(torch.uint8), right.view(torch.uint8)))
 
 
-def _generators() -> dict[str, Any]:
+def generators() -> dict[str, Any]:
+    """The states of all global random generators."""
     state: dict[str, Any] = {
         "python": random.getstate(),
         "numpy": np.random.get_state(legacy=True),  # noqa: NPY002 - a model may draw from it
@@ -139,7 +140,8 @@ def _generators() -> dict[str, Any]:
     return state
 
 
-def _set_generators(state: dict[str, Any]) -> None:
+def set_generators(state: dict[str, Any]) -> None:
+    """The inverse of `generators`."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])  # noqa: NPY002
     torch.set_rng_state(state["torch"])
