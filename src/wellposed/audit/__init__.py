@@ -13,6 +13,7 @@ from wellposed.audit._coverage import coverage as coverage
 from wellposed.audit._dead_units import dead_units as dead_units
 from wellposed.audit._descent import Descent as Descent
 from wellposed.audit._determinism import determinism as determinism
+from wellposed.audit._duplicates import duplicates as duplicates
 from wellposed.audit._examine import Observer as Observer
 from wellposed.audit._examine import Plan as Plan
 from wellposed.audit._examine import examine as examine

@@ -11,6 +11,7 @@ from wellposed.audit._check import Check
 from wellposed.audit._coverage import CHECK as COVERAGE
 from wellposed.audit._dead_units import CHECK as DEAD_UNITS
 from wellposed.audit._determinism import CHECK as DETERMINISM
+from wellposed.audit._duplicates import CHECK as DUPLICATES
 from wellposed.audit._gap import CHECK as GAP
 from wellposed.audit._gradcheck import CHECK as GRADCHECK
 from wellposed.audit._inputs import CHECK as INPUTS
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     MODES,
     COVERAGE,
     INPUTS,
+    DUPLICATES,
     GAP,
     BASELINE,
     LEAK,
