@@ -13,7 +13,7 @@ from wellposed.audit._chain import propagate
 
 def of(model):
     found = propagate(Subject(model, examples(64)), model, "train", 64)
-    return found, found.chains[0], theories(found, found.chains[0])
+    return found, found.chains[0], theories(found.trace, found.chains[0])
 
 
 def test_default_draws_are_told_from_others():

@@ -9,6 +9,7 @@ from wellposed.audit._check import Budget as Budget
 from wellposed.audit._check import Check as Check
 from wellposed.audit._check import require_budget as require_budget
 from wellposed.audit._checks import CHECKS as CHECKS
+from wellposed.audit._collapse import collapse as collapse
 from wellposed.audit._coverage import coverage as coverage
 from wellposed.audit._dead_units import dead_units as dead_units
 from wellposed.audit._descent import Descent as Descent

@@ -38,20 +38,26 @@ class Theory:
         return self.field.chi(self.q)
 
     @property
+    def merging(self) -> float:
+        """The factor of the squared relative difference of inputs that are nearly equal."""
+        new = self.field.forward(self.q)
+        return self.q * self.chi / new if new > 0 else 0.0
+
+    @property
     def growth(self) -> float:
         """The factor of the power of activations on their way up."""
         return self.field.forward(self.q) / self.q if self.q > 0 else math.inf
 
 
-def theories(found: Propagation, chain: Chain) -> list[Theory | None]:
+def theories(trace: Trace, chain: Chain) -> list[Theory | None]:
     """One prediction per pair of neighbors; None where other things than a function are between."""
     made: list[Theory | None] = []
     for lower, upper, (_, phi) in zip(chain.sites, chain.sites[1:], chain.between, strict=False):
-        matrix = found.site(upper).matrix
+        matrix = trace.sites[upper].matrix
         made.append(
             None
             if phi is None or matrix is None
-            else _theory(found.site(lower), found.site(upper), matrix, phi)
+            else _theory(trace.sites[lower], trace.sites[upper], matrix, phi)
         )
     return made
 
@@ -116,17 +122,21 @@ def cause(found: Propagation, chain: Chain, theory: list[Theory | None], *, back
         )
     forward = float(np.exp(np.mean([math.log(max(t.growth, 1e-300)) for t in known])))
     what, factor = ("gradients", chi) if backward else ("activations", forward)
-    matrices = [m for m in (found.site(n).matrix for n in chain.sites[1:]) if m is not None]
-    law = f"the weights have variance {variance:.3g}/(fan in)"
-    if 2 * sum(map(is_default, matrices)) > len(matrices):
-        law = "the weights are torch's default draw, of variance 1/(3 fan in)"
     text = (
-        f"{law}, which with {between} multiplies the power of {what} by {factor:.3g} per layer in "
-        f"theory, their size by {math.sqrt(factor):.3g}"
+        f"{law(found.trace, chain, variance)}, which with {between} multiplies the power of {what} "
+        f"by {factor:.3g} per layer in theory, their size by {math.sqrt(factor):.3g}"
     )
     homogeneous = all(math.isclose(t.field.slope(t.q), t.field.slope(9 * t.q)) for t in known[:3])
     keeps = f"; {variance / factor:.2g}/(fan in) would keep it" if homogeneous else ""
     return text + keeps
+
+
+def law(trace: Trace, chain: Chain, variance: float) -> str:
+    """The distribution of the weights of a chain, in words."""
+    matrices = [m for m in (trace.sites[n].matrix for n in chain.sites[1:]) if m is not None]
+    if 2 * sum(map(is_default, matrices)) > len(matrices):
+        return "the weights are torch's default draw, of variance 1/(3 fan in)"
+    return f"the weights have variance {variance:.3g}/(fan in)"
 
 
 def fan_in(matrix: Tensor) -> int:

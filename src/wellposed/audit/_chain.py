@@ -91,12 +91,8 @@ def propagate(
     """
     with as_in_training(model):
         inputs, targets = subject.take(part, examples)
-        if examples > 2:
-            few = record(model, inputs[:2])
-            size = sum(s.gives.numel() for s in few.sites) / 2
-            fits = max(8, int(_ROOM / max(1.0, size)))
-            inputs, targets = inputs[:fits], targets[:fits]
-            del few
+        fits = room(model, inputs)
+        inputs, targets = inputs[:fits], targets[:fits]
         trace = record(model, inputs)
         outputs = trace.outputs
         require(
@@ -118,6 +114,14 @@ def propagate(
         given=given,
         gives=gives,
     )
+
+
+def room(model: nn.Module, inputs: Tensor) -> int:
+    """For how many examples the layers fit into memory, at least 8."""
+    with torch.no_grad():
+        few = record(model, inputs[:2])
+    size = sum(s.gives.numel() for s in few.sites) / len(inputs[:2])
+    return max(8, int(_ROOM / max(1.0, size)))
 
 
 @contextmanager

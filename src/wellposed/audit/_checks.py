@@ -8,6 +8,7 @@ from wellposed.audit._baseline import CHECK as BASELINE
 from wellposed.audit._batch_order import CHECK as BATCH_ORDER
 from wellposed.audit._calibration import CHECK as CALIBRATION
 from wellposed.audit._check import Check
+from wellposed.audit._collapse import CHECK as COLLAPSE
 from wellposed.audit._coverage import CHECK as COVERAGE
 from wellposed.audit._dead_units import CHECK as DEAD_UNITS
 from wellposed.audit._determinism import CHECK as DETERMINISM
@@ -31,6 +32,7 @@ from wellposed.audit._weights import CHECK as WEIGHTS
 CHECKS: tuple[Check, ...] = (
     WEIGHTS,
     SIGNAL,
+    COLLAPSE,
     DEAD_UNITS,
     TAYLOR,
     ADJOINT,

@@ -79,7 +79,7 @@ def drifts_of(found: Propagation, subject: Subject) -> list[Drift]:
     generator = np.random.default_rng(subject.seed)
     drifts = []
     for chain in found.chains:
-        theory = theories(found, chain)
+        theory = theories(found.trace, chain)
         for backward in (True, False):
             powers = (found.backward if backward else found.forward)[list(chain.sites)]
             alive = powers.sum(1) > 0
@@ -103,11 +103,24 @@ def _judge(chain: Chain, along: Trend, lost: int, *, backward: bool) -> tuple[Ve
     if lost:
         return Verdict.FAIL, LOST
     interval = along.interval
-    chance = 1.0 if chain.normalized else along.band
-    if interval[1] <= chance:
-        return Verdict.PASS, MUCH
+    chance = allowed(chain, along)
+    if interval[1] <= chance.value:
+        return Verdict.PASS, chance
     hard = LOST if chain.normalized else TOO_MUCH
-    if backward and not chain.shared and interval[0] > max(hard.value, chance):
+    if backward and not chain.shared and interval[0] > max(hard.value, chance.value):
         return Verdict.FAIL, hard
-    soft = VERY_MUCH if chain.normalized else MUCH
-    return soft.judge(interval, Verdict.WARN), soft
+    return chance.judge(interval, Verdict.WARN), chance
+
+
+def allowed(chain: Chain, along: Trend) -> Threshold:
+    """What is no finding yet: tenfold, or what chance may do in layers this narrow."""
+    if chain.normalized:
+        return VERY_MUCH
+    if along.band <= MUCH.value:
+        return MUCH
+    return Threshold(
+        along.band,
+        "above",
+        "null distribution",
+        f"independent critical weights of these widths give more in {1 - LEVEL:.0%} of networks",
+    )
