@@ -14,6 +14,7 @@ from wellposed.audit._coverage import coverage as coverage
 from wellposed.audit._dead_units import dead_units as dead_units
 from wellposed.audit._descent import Descent as Descent
 from wellposed.audit._determinism import determinism as determinism
+from wellposed.audit._divergence import divergence as divergence
 from wellposed.audit._duplicates import duplicates as duplicates
 from wellposed.audit._examine import Observer as Observer
 from wellposed.audit._examine import Plan as Plan
@@ -21,6 +22,7 @@ from wellposed.audit._examine import examine as examine
 from wellposed.audit._examine import plan as plan
 from wellposed.audit._gap import gap as gap
 from wellposed.audit._gradcheck import gradcheck as gradcheck
+from wellposed.audit._gradient_spikes import gradient_spikes as gradient_spikes
 from wellposed.audit._inputs import inputs as inputs
 from wellposed.audit._invariance import invariance as invariance
 from wellposed.audit._invariances import blur as blur
@@ -32,11 +34,14 @@ from wellposed.audit._invariances import noise as noise
 from wellposed.audit._invariances import occlusion as occlusion
 from wellposed.audit._invariances import viewpoint as viewpoint
 from wellposed.audit._leak import leak as leak
+from wellposed.audit._lr_range import lr_range as lr_range
 from wellposed.audit._margins import margins as margins
 from wellposed.audit._mean_field import MeanField as MeanField
 from wellposed.audit._modes import modes as modes
+from wellposed.audit._overfitting import overfitting as overfitting
 from wellposed.audit._path import path as path
 from wellposed.audit._plane import plane as plane
+from wellposed.audit._plateau import plateau as plateau
 from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
@@ -46,4 +51,5 @@ from wellposed.audit._slice import slice_ as slice_
 from wellposed.audit._spectral_margin import spectral_margin as spectral_margin
 from wellposed.audit._subject import Subject as Subject
 from wellposed.audit._taylor import taylor as taylor
+from wellposed.audit._throughput import throughput as throughput
 from wellposed.audit._weights import weights as weights

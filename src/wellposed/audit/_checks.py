@@ -12,21 +12,27 @@ from wellposed.audit._collapse import CHECK as COLLAPSE
 from wellposed.audit._coverage import CHECK as COVERAGE
 from wellposed.audit._dead_units import CHECK as DEAD_UNITS
 from wellposed.audit._determinism import CHECK as DETERMINISM
+from wellposed.audit._divergence import CHECK as DIVERGENCE
 from wellposed.audit._duplicates import CHECK as DUPLICATES
 from wellposed.audit._gap import CHECK as GAP
 from wellposed.audit._gradcheck import CHECK as GRADCHECK
+from wellposed.audit._gradient_spikes import CHECK as GRADIENT_SPIKES
 from wellposed.audit._inputs import CHECK as INPUTS
 from wellposed.audit._invariances import CHECKS as INVARIANCES
 from wellposed.audit._leak import CHECK as LEAK
+from wellposed.audit._lr_range import CHECK as LR_RANGE
 from wellposed.audit._margins import CHECK as MARGINS
 from wellposed.audit._modes import CHECK as MODES
+from wellposed.audit._overfitting import CHECK as OVERFITTING
 from wellposed.audit._path import CHECK as PATH
 from wellposed.audit._plane import CHECK as PLANE
+from wellposed.audit._plateau import CHECK as PLATEAU
 from wellposed.audit._selective import CHECK as SELECTIVE
 from wellposed.audit._signal import CHECK as SIGNAL
 from wellposed.audit._slice import CHECK as SLICE
 from wellposed.audit._spectral_margin import CHECK as SPECTRAL_MARGIN
 from wellposed.audit._taylor import CHECK as TAYLOR
+from wellposed.audit._throughput import CHECK as THROUGHPUT
 from wellposed.audit._weights import CHECK as WEIGHTS
 
 CHECKS: tuple[Check, ...] = (
@@ -54,4 +60,10 @@ CHECKS: tuple[Check, ...] = (
     SLICE,
     PLANE,
     PATH,
+    DIVERGENCE,
+    PLATEAU,
+    LR_RANGE,
+    GRADIENT_SPIKES,
+    OVERFITTING,
+    THROUGHPUT,
 )

@@ -25,3 +25,4 @@ from wellposed.stats._temperature import Temperature as Temperature
 from wellposed.stats._temperature import brier as brier
 from wellposed.stats._temperature import negative_log_likelihood as negative_log_likelihood
 from wellposed.stats._temperature import temperature as temperature
+from wellposed.stats._welch import welch_difference as welch_difference
