@@ -47,6 +47,13 @@ def test_a_clock_that_slows_down_is_found(subject):
     assert "grows with time" in finding.remedy
 
 
+def test_a_clock_that_may_slow_down_is_left_open(subject):
+    finding = throughput(subject(clock=clock(usual(0, scatter=0.2) * np.linspace(1, 1.6, 100))))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.interval[0] > 1
+    assert finding.interval[1] > 1.25
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_steady_clock_raises_no_alarm(subject, seed):
     finding = throughput(subject(clock=clock(usual(seed, scatter=0.3))))
