@@ -37,6 +37,7 @@ from wellposed.audit._leak import leak as leak
 from wellposed.audit._lr_range import lr_range as lr_range
 from wellposed.audit._margins import margins as margins
 from wellposed.audit._mean_field import MeanField as MeanField
+from wellposed.audit._memorization import memorization as memorization
 from wellposed.audit._modes import modes as modes
 from wellposed.audit._overfitting import overfitting as overfitting
 from wellposed.audit._path import path as path

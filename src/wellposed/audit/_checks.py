@@ -22,6 +22,7 @@ from wellposed.audit._invariances import CHECKS as INVARIANCES
 from wellposed.audit._leak import CHECK as LEAK
 from wellposed.audit._lr_range import CHECK as LR_RANGE
 from wellposed.audit._margins import CHECK as MARGINS
+from wellposed.audit._memorization import CHECK as MEMORIZATION
 from wellposed.audit._modes import CHECK as MODES
 from wellposed.audit._overfitting import CHECK as OVERFITTING
 from wellposed.audit._path import CHECK as PATH
@@ -54,6 +55,7 @@ CHECKS: tuple[Check, ...] = (
     LEAK,
     MARGINS,
     SPECTRAL_MARGIN,
+    MEMORIZATION,
     CALIBRATION,
     SELECTIVE,
     *INVARIANCES,
