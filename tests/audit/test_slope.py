@@ -38,6 +38,16 @@ def test_a_kink_beside_the_point_is_seen_around():
     assert found.window(1.0)[0] < 1e-4
 
 
+def test_one_kink_very_near_does_not_deceive():
+    # Between the kink and 1e-2 all central differences agree, on a value that is wrong.
+    def phi(h):
+        return h + 3 * max(h - 1e-7, 0)
+
+    for exponents in (None, range(4, 27, 2), range(4, 16)):
+        found = slope(phi, EPS, exponents)
+        assert abs(found.value - 1) <= found.error
+
+
 def test_a_kink_in_the_point_is_the_mean_of_both_sides_and_has_no_order_2():
     found = slope(lambda h: abs(h) + h, EPS)
     assert found.value == pytest.approx(1)

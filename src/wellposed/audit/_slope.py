@@ -33,13 +33,15 @@ class Slope:
     @cached_property
     def _best(self) -> tuple[float, float, float]:
         """The slope, its error and its step, for the step where the error is least."""
-        found = [
-            (a - b) / (2 * h) for h, a, b in zip(self.steps, self.ahead, self.behind, strict=True)
-        ]
+        values = list(zip(self.steps, self.ahead, self.behind, strict=True))
+        found = [(a - b) / (2 * h) for h, a, b in values]
+        bent = [(a - 2 * self.middle + b) / h for h, a, b in values]
         best = (math.nan, math.inf, math.nan)
         for i in range(2, len(found)):
             last, one_before = abs(found[i] - found[i - 1]), abs(found[i - 1] - found[i - 2])
-            error = max(last, one_before / 4) + 4 * self.noise / self.steps[i]
+            ratio = self.steps[i] / self.steps[i - 1]
+            kink = abs(bent[i] - ratio * bent[i - 1]) / (2 * (1 - ratio))
+            error = max(last, one_before / 4) + kink + 4 * self.noise / self.steps[i]
             if error < best[1]:
                 best = (found[i], error, self.steps[i])
         return best
@@ -51,7 +53,12 @@ class Slope:
 
     @property
     def error(self) -> float:
-        """How far the value may be off: the change from the step before, and rounding."""
+        """How far the value may be off: its change from the step before, kinks, and rounding.
+
+        A kink within the step bends the function by as much at every step, where curvature bends
+        it in proportion to the step; what is not in proportion is twice what a kink does to the
+        central difference.
+        """
         return self._best[1]
 
     @property
