@@ -92,6 +92,7 @@ def test_it_is_the_three_sequences(mu, changing, weight_decay):
             torch.testing.assert_close(p.detach(), x, rtol=0, atol=1e-12)
 
 
+@pytest.mark.simulation
 def test_without_noise_it_keeps_nesterovs_bounds():
     a, start = quadratic(50, 1e-5)
     p = parameter(start)
@@ -128,6 +129,7 @@ def noisy_errors(a, marks, runs=400, **arguments):
     return found
 
 
+@pytest.mark.simulation
 def test_strongly_convex_losses_fall_as_one_over_k():
     # Exponent -1, up to four standard errors and 0.05 for what is left of the start.
     a = torch.tensor([0.1, 0.3, 1.0], dtype=DOUBLE)
@@ -141,6 +143,7 @@ def test_strongly_convex_losses_fall_as_one_over_k():
     assert constant[0][0] > 100 * late
 
 
+@pytest.mark.simulation
 def test_convex_losses_fall_as_log_k_over_root_k():
     # Curvatures over four decades: the exponent of f / (log k / sqrt k) is 0, up to four standard
     # errors and 0.03.

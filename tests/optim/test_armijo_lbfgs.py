@@ -60,6 +60,7 @@ def test_a_strictly_convex_quadratic_in_few_iterations():
     assert optimizer.effort.gradients <= 2 * theirs.nfev
 
 
+@pytest.mark.simulation
 @given(st.lists(st.floats(-2, 2), min_size=2, max_size=6), st.integers(1, 4))
 def test_armijo_holds_at_every_accepted_step(start, history):
     w = vector(start)

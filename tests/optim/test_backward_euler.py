@@ -52,6 +52,7 @@ def quantize(centers, points):
     return distances.square().mean().item() / 2, slope / len(points)
 
 
+@pytest.mark.simulation
 def test_k_means_on_digits():
     """Ends lower than Lloyd's algorithm from the same start, on average over ten starts.
 

@@ -64,6 +64,7 @@ def test_disagreement_contracts_by_its_closed_form(mean, eta, integrator, rho):
     assert at.mean().item() == pytest.approx((1 - eta * a) ** 3, rel=1e-12)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(("momentum", "limit"), [(0.0, 2.0), (0.9, 2 * 1.9 / 2.8)])
 @pytest.mark.parametrize("integrator", ["explicit", "semi-implicit"])
 def test_the_limit_of_stability_of_the_explicit_form_which_the_other_does_not_have(
@@ -84,6 +85,7 @@ def test_the_limit_of_stability_of_the_explicit_form_which_the_other_does_not_ha
         assert after(limit + 0.05) > 1e2
 
 
+@pytest.mark.simulation
 def test_unequal_replicas_meet_where_the_sum_of_their_envelopes_is_least():
     curvatures, centers = [1.0, 4.0], [1.0, -1.0]
     least_sum = sum(k * c for k, c in zip(curvatures, centers, strict=True)) / sum(curvatures)

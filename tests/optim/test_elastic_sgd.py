@@ -58,6 +58,7 @@ def test_springs_of_infinite_strength_at_every_step_are_sgd_on_the_mean_gradient
         torch.testing.assert_close(p.detach(), alone.detach(), atol=1e-13, rtol=1e-12)
 
 
+@pytest.mark.simulation
 def test_the_mean_has_a_fraction_of_one_replicas_variance():
     params, optimizer = start(n=4, lr=0.05, inner_steps=10, momentum=0.0)
     single, means = [], []

@@ -14,6 +14,7 @@ def run(optimizer, p, slope, steps):
         optimizer.step()
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("integrator", ["semi-implicit", "explicit"])
 @pytest.mark.parametrize("curvature", [-1.5, 0.5, 8.0])
 def test_a_cycle_ends_at_the_proximal_point(integrator, curvature):
@@ -26,6 +27,7 @@ def test_a_cycle_ends_at_the_proximal_point(integrator, curvature):
     assert x.item() == pytest.approx((2.0 + t * curvature * c) / (1 + t * curvature), abs=1e-9)
 
 
+@pytest.mark.simulation
 def test_past_the_caustic_there_is_no_proximal_point():
     x = nn.Parameter(torch.ones(1, dtype=torch.float64))
     optimizer = HamiltonJacobi([x], lr=0.05, gamma=2.0, inner_steps=800, momentum=0.0)
@@ -33,6 +35,7 @@ def test_past_the_caustic_there_is_no_proximal_point():
     assert x.abs().item() > 10  # the pull 2 does not hold a curvature of -2.1
 
 
+@pytest.mark.simulation
 def test_the_outer_step_is_gradient_descent_on_the_envelope():
     t, lam, eta = 0.5, 3.0, 0.3
     x = nn.Parameter(torch.ones(1, dtype=torch.float64))

@@ -108,6 +108,7 @@ def test_the_noise_is_that_of_the_seed():
     assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.simulation
 def test_it_passes_over_a_barrier_that_stops_gradient_descent():
     def slope(y):  # of y^2 / 2 + 0.3 cos(12 y): many local minima, one well
         return y - 3.6 * (12 * y).sin()

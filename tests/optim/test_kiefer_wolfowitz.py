@@ -75,6 +75,7 @@ def predicted(radius_power, steps, noise=1.0):
     return found
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("q", [1 / 6, 1 / 3])
 def test_the_rate_on_a_noisy_quadratic_is_that_of_the_theory(q):
     # E|x|^2 ~ k^-(1 - 2q): exponents 2/3 and 1/3. Relative standard error of a mean of 200

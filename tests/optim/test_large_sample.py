@@ -362,6 +362,7 @@ class Images(Net):
         self.output = self.output.double()
 
 
+@pytest.mark.simulation
 @each
 def test_the_memory_layout_of_the_weights_does_not_matter(method):
     generator = torch.Generator().manual_seed(4)

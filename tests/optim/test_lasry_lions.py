@@ -27,6 +27,7 @@ def slopes(slope, xs, blocks=60, per_block=200, **arguments):
     return ((torch.tensor(xs, dtype=torch.float64) - p.detach()) / (T - S)).numpy()
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("curvature", [-1.0, 0.5, 6.0])
 def test_on_a_quadratic_it_is_hamilton_jacobi_for_the_difference_of_the_times(curvature):
     xs = [-1.0, 0.3, 2.0]
@@ -35,6 +36,7 @@ def test_on_a_quadratic_it_is_hamilton_jacobi_for_the_difference_of_the_times(cu
     np.testing.assert_allclose(found, expected, rtol=1e-7)
 
 
+@pytest.mark.simulation
 def test_a_concave_kink_is_rounded_where_hamilton_jacobi_keeps_it():
     """-|x| becomes -x^2 / 2s for |x| < s, and -|x| + (s - t) / 2 beyond."""
     xs = [-0.4, -0.15, -0.05, 0.05, 0.1, 0.3]
@@ -49,6 +51,7 @@ def test_a_concave_kink_is_rounded_where_hamilton_jacobi_keeps_it():
     np.testing.assert_allclose(step, [1, 1, 1, -1, -1, -1], atol=1e-6)
 
 
+@pytest.mark.simulation
 def test_it_agrees_with_the_solver_on_a_grid():
     """f = x^2 (x^2 - 1) / 4 + 0.1 x, of curvature above -1/2: the valley found is the deepest."""
     grid = np.linspace(-3, 3, 4001)

@@ -105,6 +105,7 @@ def largest_alive():
     return sum(storages.values())
 
 
+@pytest.mark.simulation
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of what the collector walks over
 def test_it_needs_the_memory_of_inference_and_what_it_says():
     generator = torch.Generator().manual_seed(1)
@@ -137,6 +138,7 @@ def test_the_usual_way_drifts_in_bfloat16_by_as_much_as_documented():
     assert torch.equal(weights, start)
 
 
+@pytest.mark.simulation
 def test_it_trains_a_classifier_without_gradients():
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(200, 5, generator=generator)

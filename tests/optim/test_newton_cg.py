@@ -110,6 +110,7 @@ def _rosen_gradient(z):
     return np.array([-400 * z[0] * (z[1] - z[0] ** 2) - 2 * (1 - z[0]), 200 * (z[1] - z[0] ** 2)])
 
 
+@pytest.mark.simulation
 @given(st.lists(st.floats(-2, 2), min_size=2, max_size=5), st.sampled_from([None, 0.1, 2.0]))
 def test_armijo_holds_at_every_accepted_step(start, radius):
     # g'd is not seen from outside, but E(w + ad) <= E(w) + c1 a g'd = E(w) + c1 g'(w' - w).

@@ -102,6 +102,7 @@ def test_the_variance_of_the_average_is_the_stated_one(tail, inflation):
     torch.testing.assert_close(last, 0.5 / (a * (2 - 0.5 * a)), rtol=0.13, atol=0)
 
 
+@pytest.mark.simulation
 def test_with_robbins_monro_steps_it_forgets_the_step_size():
     # On a loss that is not quadratic, log cosh(x) with noise, constant steps are biased only in
     # second moments; with k^(-3/4) the average has the variance 1 / n of the best estimator.

@@ -221,6 +221,7 @@ def explodes(lr, gamma, lam=1.0, **arguments):
     return not abs(quadratic(lam, 1.0, make, 2000)) < 1e3
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 30.0])
 def test_explicit_pull_is_stable_up_to_its_limit(gamma):
     limit = 2 / (1 + gamma)
@@ -246,6 +247,7 @@ def test_semi_implicit_pull_is_stable_up_to_its_limit(gamma):
     assert explodes(1.01 * limit, gamma, curvature, momentum=0.0)
 
 
+@pytest.mark.simulation
 @given(lr=st.floats(0.01, 1.9), gamma=st.floats(0, 1e12))
 @settings(max_examples=40, deadline=None)
 def test_semi_implicit_pull_is_stable_for_every_gamma(lr, gamma):
@@ -740,6 +742,7 @@ def test_steps_skipped_by_a_gradient_scaler_do_not_advance_the_cycle():
     assert optimizer.phase == (1, 0)
 
 
+@pytest.mark.simulation
 @given(
     inner_steps=st.integers(1, 6),
     steps=st.integers(1, 25),

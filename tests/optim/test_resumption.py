@@ -8,6 +8,8 @@ import torch
 from tests.optim.members import OURS
 from tests.optim.tiny import copies, equal, run, switch, weights
 
+pytestmark = pytest.mark.simulation
+
 STEPS, LATER = 12, 6  # at least two cycles of up to 5 steps, and one more end
 
 ours = pytest.mark.parametrize("make", OURS.values(), ids=OURS)

@@ -107,6 +107,7 @@ def test_a_zero_gradient_displaces_nothing():
     assert p.item() == 1.0
 
 
+@pytest.mark.simulation
 def test_it_prefers_flat_minima():
     """f = (u v - 1)^2 / 2 has minima along u v = 1, of curvature u^2 + v^2, least where u = v."""
     curvature = {}

@@ -64,6 +64,7 @@ def test_the_shape_starts_at_one_and_lasts_beyond_the_end(schedule):
     assert schedule(60, 50) == schedule(50, 50)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("schedule", ALL, ids=repr)
 @given(total=st.integers(1, 300), warmup=st.floats(0, 0.9))
 def test_factors_rise_once_then_never_again_and_stay_within_0_and_1(schedule, total, warmup):

@@ -81,6 +81,7 @@ def predicted(n, steps, *, directions=1, noise=0.5):
     return found
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("directions", [1, 3])
 def test_the_error_on_a_noisy_quadratic_is_that_of_the_exact_recursion(directions):
     n, steps, replicas = 3, 60, 120

@@ -94,6 +94,7 @@ def run(make, epochs, lr=0.05):
     return found
 
 
+@pytest.mark.simulation
 def test_it_converges_linearly_where_sgd_stalls():
     ours, theirs = run(SVRG, 14), run(SGD, 14)
     assert max(b / a for a, b in pairwise(ours)) < 0.5  # by a factor of about 0.3 per epoch

@@ -10,6 +10,8 @@ from torch import nn
 
 from wellposed import optim
 
+pytestmark = pytest.mark.simulation
+
 STEPS = 12
 
 ours = pytest.mark.parametrize("make", OURS.values(), ids=OURS)

@@ -182,6 +182,7 @@ def test_the_output_layer_is_the_best_one_after_a_step(bias):
     assert max(float(g.norm()) for g in grads) < 1e-9
 
 
+@pytest.mark.simulation
 def test_in_float32_the_layer_is_as_good_as_float32_allows():
     inputs, labels = sample()
     model = Net().float()

@@ -50,6 +50,7 @@ def test_none_is_missing_here():
     assert found == {name.partition(",")[0] for name in MAKES}
 
 
+@pytest.mark.simulation
 @every
 def test_it_descends_counts_its_evaluations_and_returns_their_mean(make):
     params, calls = weights(), []

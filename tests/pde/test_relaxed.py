@@ -28,6 +28,7 @@ def beyond(name):
     return [low, low + 100]
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("name", SOLVERS)
 def test_where_a_value_is_trusted_the_loss_beyond_the_edges_does_not_matter(name):
     wide = Grid.box((-6, 6, 1201))

@@ -46,6 +46,7 @@ def quadratic(curvature):
     return ToyLoss("bowl", "Bowl", lambda x: curvature * x**2 / 2, ((-1.0, 1.0),), (0.1,), 1.0)
 
 
+@pytest.mark.simulation
 def test_what_is_relaxed_in_the_box_is_relaxed_on_the_whole_line():
     toy, t = quadratic(1.0), 0.64
     x = toy.grid(201).axes[0]

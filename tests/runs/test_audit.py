@@ -80,6 +80,7 @@ def test_a_newer_format_is_refused(audit, folder):
     ],
     ids=range(8),
 )
+@pytest.mark.wrong_types
 def test_damage_is_said(audit, folder, damage):
     audit.write(folder)
     value = folder.read_json("findings.json")

@@ -80,6 +80,7 @@ def test_what_a_later_version_adds_is_left_out():
     ],
     ids=range(6),
 )
+@pytest.mark.wrong_types
 def test_damage_is_said(damage):
     value, files = figure_to_dict(FIGURES[0], "x")
     with pytest.raises(RunFolderError, match=r"a figure of the findings is damaged.*audit again"):

@@ -80,6 +80,7 @@ def test_a_failure_with_a_threshold_has_measured_something():
     assert Finding("x", Verdict.FAIL, "s", 1.5, threshold=ABOVE)
 
 
+@pytest.mark.wrong_types
 def test_a_threshold_has_one_of_five_grounds():
     with pytest.raises(ArgumentError, match="a threshold of kind 'hunch'; kinds are theorem"):
         Threshold(0, "above", "hunch", "")

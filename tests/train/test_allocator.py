@@ -75,6 +75,7 @@ with keeping_freed_memory():
 """
 
 
+@pytest.mark.simulation
 @pytest.mark.skipif(sys.platform != "linux", reason="the thresholds are glibc's")
 def test_no_page_is_cleared_twice():
     ran = subprocess.run(

@@ -120,6 +120,7 @@ EXTRAS = {
 }
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("stop", [5, 8, 11])
 @pytest.mark.parametrize("extra", EXTRAS)
 @pytest.mark.parametrize("name", ["sgd", "adamw", "entropysgd"])
@@ -206,6 +207,7 @@ def test_weights_that_are_kept(make_problem):
     assert not torch.equal(problem.model[0].weight, raw.model[0].weight)
 
 
+@pytest.mark.simulation
 def test_stops_early_and_keeps_the_best_weights(make_problem, make_folder):
     # A step size that first learns and then destroys: the best is not the last.
     folder, plan = make_folder(), Plan(epochs=40, batch_size=16, patience=3, checkpoint_every=1)

@@ -1,6 +1,6 @@
 """A figure as data: whoever finds something says what is to be seen, and a report draws it."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias, final
 
 from wellposed.errors import RunFolderError
@@ -235,10 +235,9 @@ def figure_from_dict(value: dict[str, Any], files: dict[str, bytes]) -> Figure:
                 Mark(str(item["axis"]), float(item["value"]), str(item["name"]))
                 for item in known["marks"]
             ]
+        if "points" in known:
+            known["points"] = [(float(x), float(y), str(name)) for x, y, name in known["points"]]
         figure: Figure = made(**{key: _tuples(item) for key, item in _numbers(known).items()})
-        if isinstance(figure, Surface):
-            points = tuple((float(x), float(y), str(name)) for x, y, name in figure.points)
-            figure = replace(figure, points=points)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(
             f"a figure of the findings is damaged: {error}; audit again"
