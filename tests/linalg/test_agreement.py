@@ -89,3 +89,13 @@ def test_another_way_that_fails_says_nothing_and_one_that_differs_refutes():
     assert Agreement(0.0, 0.0, compared(one, lambda: 1.1 * one), tolerance(one)).refuted
     assert Agreement(math.nan, math.nan, 1e-6, tolerance(one)).verified
     assert "another way" in str(Agreement(math.nan, math.nan, 1e-6, 1e-3))
+
+
+def test_weights_on_a_kink_are_tested_beside_it():
+    m = mean(nn.ReLU())
+    with torch.no_grad():
+        for p in m.model[0].parameters():
+            p.zero_()  # every unit is at exactly 0
+    difference, rounding = by_differences(m, "hessian", *data(), forward=True)
+    assert difference < 1e-6
+    assert rounding < 1e-4

@@ -47,6 +47,7 @@ from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
 from wellposed.audit._selective import selective as selective
+from wellposed.audit._sharpness import sharpness as sharpness
 from wellposed.audit._signal import signal as signal
 from wellposed.audit._slice import slice_ as slice_
 from wellposed.audit._spectral_margin import spectral_margin as spectral_margin

@@ -29,6 +29,7 @@ from wellposed.audit._path import CHECK as PATH
 from wellposed.audit._plane import CHECK as PLANE
 from wellposed.audit._plateau import CHECK as PLATEAU
 from wellposed.audit._selective import CHECK as SELECTIVE
+from wellposed.audit._sharpness import CHECK as SHARPNESS
 from wellposed.audit._signal import CHECK as SIGNAL
 from wellposed.audit._slice import CHECK as SLICE
 from wellposed.audit._spectral_margin import CHECK as SPECTRAL_MARGIN
@@ -59,6 +60,7 @@ CHECKS: tuple[Check, ...] = (
     CALIBRATION,
     SELECTIVE,
     *INVARIANCES,
+    SHARPNESS,
     SLICE,
     PLANE,
     PATH,

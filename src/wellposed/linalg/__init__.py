@@ -19,6 +19,7 @@ from wellposed.linalg._layer_norms import spectral_norm as spectral_norm
 from wellposed.linalg._least_eigenvalue import Eigenvalue as Eigenvalue
 from wellposed.linalg._least_eigenvalue import least_eigenvalue as least_eigenvalue
 from wellposed.linalg._mean_loss import MeanLoss as MeanLoss
+from wellposed.linalg._mean_loss import Penalty as Penalty
 from wellposed.linalg._products import Curvature as Curvature
 from wellposed.linalg._products import curvature as curvature
 from wellposed.linalg._products import random_start as random_start

@@ -92,6 +92,10 @@ class Curvature:
             total.add_(part, alpha=len(inputs) / self.examples)
         return total
 
+    def on_batch(self, number: int) -> Operator:
+        """The product with the matrix of one batch alone, a mean over its own examples."""
+        return self._operators[number]
+
     def _choose(self, modes: Sequence[Mode]) -> tuple[Mode, Agreement]:
         """The first way that works; its operators, and how well its first product was verified."""
         faults: list[str] = []
