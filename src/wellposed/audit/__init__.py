@@ -46,6 +46,7 @@ from wellposed.audit._plateau import plateau as plateau
 from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
+from wellposed.audit._relaxed_slice import relaxed_slice as relaxed_slice
 from wellposed.audit._selective import selective as selective
 from wellposed.audit._sharpness import sharpness as sharpness
 from wellposed.audit._signal import signal as signal

@@ -28,6 +28,7 @@ from wellposed.audit._overfitting import CHECK as OVERFITTING
 from wellposed.audit._path import CHECK as PATH
 from wellposed.audit._plane import CHECK as PLANE
 from wellposed.audit._plateau import CHECK as PLATEAU
+from wellposed.audit._relaxed_slice import CHECK as RELAXED_SLICE
 from wellposed.audit._selective import CHECK as SELECTIVE
 from wellposed.audit._sharpness import CHECK as SHARPNESS
 from wellposed.audit._signal import CHECK as SIGNAL
@@ -63,6 +64,7 @@ CHECKS: tuple[Check, ...] = (
     SHARPNESS,
     SLICE,
     PLANE,
+    RELAXED_SLICE,
     PATH,
     DIVERGENCE,
     PLATEAU,

@@ -180,7 +180,8 @@ def _compared(
     )
     bend = abs(float(after - 2 * here + before)) / STEP  # what a kink between the two could change
     error = abs(differences - by_gradient)
-    return (differences, by_gradient), error <= bend + 0.02 * abs(by_gradient) + 1e-3 * abs(here)
+    allowed = bend + 0.02 * abs(by_gradient) + 1e-3 * abs(float(here))
+    return (differences, by_gradient), error <= allowed
 
 
 def _said(land: Landscape, descent: Descent, bent: list[int]) -> str:
