@@ -1,6 +1,7 @@
 """What we know about a trained network, in findings that say what to do."""
 
 from wellposed.audit._adjoint import adjoint as adjoint
+from wellposed.audit._barrier import barrier as barrier
 from wellposed.audit._baseline import baseline as baseline
 from wellposed.audit._batch_order import batch_order as batch_order
 from wellposed.audit._calibration import calibration as calibration

@@ -4,6 +4,7 @@ A new check is one file that ends with CHECK, one line here, and one test file.
 """
 
 from wellposed.audit._adjoint import CHECK as ADJOINT
+from wellposed.audit._barrier import CHECK as BARRIER
 from wellposed.audit._baseline import CHECK as BASELINE
 from wellposed.audit._batch_order import CHECK as BATCH_ORDER
 from wellposed.audit._calibration import CHECK as CALIBRATION
@@ -72,4 +73,5 @@ CHECKS: tuple[Check, ...] = (
     GRADIENT_SPIKES,
     OVERFITTING,
     THROUGHPUT,
+    BARRIER,
 )

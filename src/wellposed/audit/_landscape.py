@@ -148,6 +148,42 @@ class Landscape:
                     sum_ += g.detach() * (len(inputs) / size)
         return dict(zip(names, total, strict=True))
 
+    def outputs(
+        self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """What the network gives for the examples at these weights, on the CPU.
+
+        Args:
+            weights: By name.
+            buffers: By name.
+
+        Cost: one forward pass per example.
+        """
+        swap = {**weights, **(buffers or {})}
+        with self.subject.quiet(), torch.no_grad():
+            found = [functional_call(self.subject.model, swap, (x,)) for x, _ in self._chunks()]
+        return torch.cat(found).cpu()
+
+    def gradient_at(self, weights: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+        """The gradient of the objective at other weights, on some of the examples.
+
+        Args:
+            weights: All weights by name.
+            rows: Numbers of the examples.
+
+        Cost: one gradient evaluation per row.
+        """
+        leaves = {n: w.detach().requires_grad_(self._wants[n]) for n, w in weights.items()}
+        swap = {f"model.{name}": value for name, value in leaves.items()}
+        rows = rows.to(self.inputs.device)
+        with self.subject.quiet():
+            value = functional_call(
+                self._whole, swap, (self.inputs[rows], self.targets[rows])
+            ).mean()
+        wanted = {n: w for n, w in leaves.items() if self._wants[n]}
+        found = torch.autograd.grad(value, list(wanted.values()), allow_unused=True)
+        return {n: g for n, g in zip(wanted, found, strict=True) if g is not None}
+
     def curvature(self, direction: Mapping[str, Tensor]) -> float:
         """The second derivative along a direction by a product with the Hessian.
 
