@@ -67,11 +67,11 @@ CHECKS: tuple[Check, ...] = (
     PLANE,
     RELAXED_SLICE,
     PATH,
+    BARRIER,
     DIVERGENCE,
     PLATEAU,
     LR_RANGE,
     GRADIENT_SPIKES,
     OVERFITTING,
     THROUGHPUT,
-    BARRIER,
 )
