@@ -41,6 +41,7 @@ from wellposed.audit._mean_field import MeanField as MeanField
 from wellposed.audit._memorization import memorization as memorization
 from wellposed.audit._modes import modes as modes
 from wellposed.audit._overfitting import overfitting as overfitting
+from wellposed.audit._pac_bayes import pac_bayes as pac_bayes
 from wellposed.audit._path import path as path
 from wellposed.audit._plane import plane as plane
 from wellposed.audit._plateau import plateau as plateau

@@ -26,6 +26,7 @@ from wellposed.audit._margins import CHECK as MARGINS
 from wellposed.audit._memorization import CHECK as MEMORIZATION
 from wellposed.audit._modes import CHECK as MODES
 from wellposed.audit._overfitting import CHECK as OVERFITTING
+from wellposed.audit._pac_bayes import CHECK as PAC_BAYES
 from wellposed.audit._path import CHECK as PATH
 from wellposed.audit._plane import CHECK as PLANE
 from wellposed.audit._plateau import CHECK as PLATEAU
@@ -59,6 +60,7 @@ CHECKS: tuple[Check, ...] = (
     MARGINS,
     SPECTRAL_MARGIN,
     MEMORIZATION,
+    PAC_BAYES,
     CALIBRATION,
     SELECTIVE,
     *INVARIANCES,

@@ -28,7 +28,7 @@ def fresh(subject: Subject, check: str, seed: int = 0) -> tuple[nn.Module, str]:
         torch.manual_seed(seed)
         if subject.rebuild is not None:
             return _apart(subject.rebuild(), subject, check), "rebuilt"
-        model = _copy(subject.model, check)
+        model = copied(subject.model, check)
         stubborn = _reset(model)
     if not stubborn:
         return model, "weights drawn again"
@@ -41,7 +41,7 @@ def fresh(subject: Subject, check: str, seed: int = 0) -> tuple[nn.Module, str]:
     )
 
 
-def _copy(model: nn.Module, check: str) -> nn.Module:
+def copied(model: nn.Module, check: str) -> nn.Module:
     """A deep copy without gradients.
 
     Raises:
