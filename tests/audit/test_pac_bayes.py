@@ -61,7 +61,7 @@ def test_the_certificate_is_far_below_guessing_and_holds(found):
 
 def test_the_bound_is_that_of_the_theorem():
     noise = posterior(torch.ones(4), torch.zeros(4), torch.ones(4), [4], 500, 1.0)
-    made = Certificate(noise, 500, 20, 400)
+    made = Certificate(noise, torch.zeros(4), (4,), 500, 20, 400)
     assert made.seen == clopper_pearson(20, 400, 0.98)[1]
     assert made.bound == bound_of(made.seen, noise.complexity, 500, DELTA_BOUND)
 
@@ -131,6 +131,26 @@ def test_what_it_cannot_run_on_is_said(found, subject, net, blobs):
     assert "pac-bayes is about classifiers" in regression.statement
     alone = examine(subject(data=blobs()), ["pac-bayes"])["pac-bayes"]
     assert "pac-bayes needs a train part" in alone.statement
-    normed = net(0, nn.Linear(4, 3), nn.BatchNorm1d(3))
+    normed = net(0, nn.Unflatten(1, (2, 2)), nn.InstanceNorm1d(2, track_running_stats=True))
+    normed = normed.append(nn.Flatten()).append(nn.Linear(4, 3))
     finding = examine(subject(normed), ["pac-bayes"])["pac-bayes"]
     assert "statistics of 1 layers (1) have none" in finding.statement
+
+
+def test_batch_norm_has_a_prior_as_well(found, net):
+    train = part(1500, 0)
+    model = net(0, nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    for _ in range(100):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(train[0]), train[1]).backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    model.eval()
+    before = weights_digest(model.state_dict())
+    finding = found({"train": train, "test": part(500, 1)}, model, initial=start)
+    assert finding.verdict is Verdict.PASS
+    assert len(finding.evidence["prior_sd"]) == 6
+    assert finding.evidence["bound"] < 0.35
+    assert weights_digest(model.state_dict()) == before

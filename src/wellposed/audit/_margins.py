@@ -14,7 +14,7 @@ from wellposed.runs import Curves, Finding, Mark, Series, Threshold, Verdict
 from wellposed.stats import clopper_pearson, quantile_interval, wilson
 
 LEVEL = 0.95
-TIES = 0.01
+TIES = 0.05
 """More undecided examples than this are worth a warning, by convention."""
 POINTS = 200
 
@@ -26,7 +26,7 @@ def margins(subject: Subject, *, examples: int | None = None) -> Finding:
     below $\ln 2$ in size where it holds the right class and the best other one to be no more
     than twice as likely as each other. Where it is no larger than the rounding of the logits,
     the order of the classes decides: such a tie is what dead units or equal rows leave behind. Ties
-    beyond 1 % are a warning; margins themselves are context.
+    beyond 5 % are a warning; margins themselves are context.
 
     Args:
         subject: A classifier.
@@ -49,7 +49,7 @@ def margins(subject: Subject, *, examples: int | None = None) -> Finding:
     n = len(m)
     ties = int((np.abs(m) <= rounding).sum())
     interval = clopper_pearson(ties, n, LEVEL)
-    threshold = Threshold(TIES, "above", "convention", "1 % of the examples undecided")
+    threshold = Threshold(TIES, "above", "convention", "5 % of the examples undecided")
     verdict = threshold.judge(interval)
     counts = {
         p: {

@@ -10,6 +10,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.utils import parameters_to_vector
 
 from wellposed.audit._check import Check, forward
+from wellposed.audit._folded import folded
 from wellposed.audit._fresh import copied
 from wellposed.audit._posterior import GRID, Posterior, posterior, sensitivity, trained
 from wellposed.audit._subject import Subject
@@ -24,6 +25,7 @@ DELTA_BOUND, DELTA_COUNT = 0.04, 0.01
 TEMPERATURES = (0.5, 1.0, 2.0, 4.0, 16.0)
 POOL = 2000
 TRIED = (10, 250)
+FEWEST = 300
 WORK = 500_000_000
 """Normal numbers drawn at most for one count."""
 
@@ -35,12 +37,16 @@ class Certificate:
 
     Args:
         posterior: The noise.
+        center: Of the prior.
+        sizes: Weights per group, in order.
         n: Training examples.
         wrong: Errors of pairs (weights, training example), all drawn independently.
         pairs: How many pairs.
     """
 
     posterior: Posterior
+    center: Tensor
+    sizes: tuple[int, ...]
     n: int
     wrong: int
     pairs: int
@@ -67,19 +73,20 @@ def pac_bayes(subject: Subject, *, pairs: int = 5000) -> Finding:
     binary relative entropy; the error on the training part enters as Clopper and Pearson's upper
     limit from independent pairs of weights and example. Both together are wrong with probability
     0.05 at most. Errors on the part kept apart are compared with it: where they are surely above,
-    the two parts are not drawn alike.
+    the two parts are not drawn alike. Batch norm is taken as the scale and shift that it is in
+    eval mode, with a prior like other weights, since its statistics were fitted to the data too.
 
     A certificate from held-out examples is tighter and is printed beside it: the limit of Clopper
     and Pearson for the network itself. The PAC-Bayes bound is what can be had without any.
 
     Args:
-        subject: A classifier with a train part, without statistics such as those of batch norm.
+        subject: A classifier with a train part.
         pairs: Of weights and example, at most this many; fewer for large networks.
 
     Cost: 2,000 gradients, 12,500 forward passes to choose the noise, and one per pair and part.
 
     Raises `ArgumentError` if the subject is no classifier, has no train part or no parameters, or
-    carries statistics of the data.
+    carries statistics of the data that are not those of batch norm.
 
     References:
         Maurer, A note on the PAC Bayesian theorem, 2004, arXiv:cs/0411099; Langford and Caruana,
@@ -89,12 +96,11 @@ def pac_bayes(subject: Subject, *, pairs: int = 5000) -> Finding:
     subject.require_classes("pac-bayes")
     subject.require_part("train", "pac-bayes")
     subject.require_parameters("pac-bayes")
-    _require_no_statistics(subject)
-    model = copied(subject.model, "pac-bayes").eval()
-    found, at_zero = _certificate(subject, model, pairs)
+    guess, apart = _guessing(subject), subject.judged
+    model = folded(copied(subject.model, "pac-bayes")).eval()
+    _require_no_statistics(model)
+    found = _certificate(subject, model, pairs, guess)
     noise, n = found.posterior, found.n
-    guess = _guessing(subject)
-    apart = subject.judged
     wrong, count = found.wrong, found.pairs
     if apart != "train":
         wrong, count = _errors(subject, model, noise, apart, found.pairs)
@@ -106,7 +112,7 @@ def pac_bayes(subject: Subject, *, pairs: int = 5000) -> Finding:
     verdict = Verdict.UNKNOWN if vacuous else threshold.judge(interval)
     spread = float(noise.sd.square().mean().sqrt())
     held = _held_out(subject)
-    center = "0" if at_zero else "the initial weights"
+    center = "the initial weights" if _knows_start(subject) else "0"
     nothing = f", which says no more than guessing ({100 * guess:.1f} %)" if vacuous else ""
     return Finding(
         check="pac-bayes",
@@ -134,62 +140,68 @@ def pac_bayes(subject: Subject, *, pairs: int = 5000) -> Finding:
             "held_out_limit": held[1],
             "seed": subject.seed,
         },
-        verified=_verified(subject, found, at_zero=at_zero),
+        verified=_verified(found),
         remedy=_remedy(verdict),
         figures=(_figure(found, interval, guess, held[1], apart),),
     )
 
 
-def _require_no_statistics(subject: Subject) -> None:
+def _require_no_statistics(model: nn.Module) -> None:
     """Buffers that training fits have no prior.
 
     Raises `ArgumentError` if there are some.
     """
     fitted = [
         name
-        for name, module in subject.model.named_modules()
+        for name, module in model.named_modules()
         if getattr(module, "running_mean", None) is not None
     ]
     require(
         not fitted,
         f"pac-bayes needs a prior for all that training fits, and the statistics of {len(fitted)} "
-        f"layers ({', '.join(fitted[:3])}) have none; fold batch norm into the weights first",
+        f"layers ({', '.join(fitted[:3])}) have none; fold them into the weights first",
     )
 
 
-def _certificate(subject: Subject, model: nn.Module, pairs: int) -> tuple[Certificate, bool]:
-    """The best of a few temperatures, counted anew; and whether the prior is centred at 0."""
+def _certificate(subject: Subject, model: nn.Module, pairs: int, guess: float) -> Certificate:
+    """The best of a few temperatures, counted anew."""
     params = trained(model)
-    mean = parameters_to_vector(params).detach().clone()
-    center, at_zero = _center(subject, mean)
+    mean, center = parameters_to_vector(params).detach().clone(), _center(subject)
     inputs, targets = subject.take("train", POOL)
-    with subject.quiet():
-        fisher = sensitivity(subject.model, subject.losses, inputs, targets)
-    n, sizes = len(subject.parts["train"]), [p.numel() for p in params]
-    count = max(300, min(pairs, WORK // len(mean)))
+    with torch.enable_grad():
+        fisher = sensitivity(model, subject.losses, inputs, targets)
+    n, sizes = len(subject.parts["train"]), tuple(p.numel() for p in params)
     best: tuple[float, Posterior] | None = None
     for temperature in TEMPERATURES:
         made = posterior(mean, center, fisher, sizes, n, temperature)
-        if bound_of(0, made.complexity, n, DELTA_BOUND) >= 0.99:
-            continue  # vacuous without a single error
+        if best is not None and bound_of(0, made.complexity, n, DELTA_BOUND) >= guess:
+            continue  # no better than guessing, even without a single error
         tried = bound_of(_tried(subject, model, made, inputs, targets), made.complexity, n)
         if best is None or tried < best[0]:
             best = (tried, made)
-    if best is None:
-        made = posterior(mean, center, fisher, sizes, n, TEMPERATURES[0])
-        count = 300
-    else:
-        made = best[1]
-    wrong, count = _errors(subject, model, made, "train", count)
-    return Certificate(made, n, wrong, count), at_zero
+    assert best is not None
+    few = FEWEST if best[0] >= guess else max(FEWEST, min(pairs, WORK // len(mean)))
+    wrong, count = _errors(subject, model, best[1], "train", few)
+    return Certificate(best[1], center, sizes, n, wrong, count)
 
 
-def _center(subject: Subject, mean: Tensor) -> tuple[Tensor, bool]:
-    """Where the prior is centred, and whether that is 0."""
+def _knows_start(subject: Subject) -> bool:
+    """Whether the initial value of every trained weight is known."""
     names = [n for n, p in subject.model.named_parameters() if p.requires_grad]
-    if subject.initial is None or any(name not in subject.initial for name in names):
-        return torch.zeros_like(mean), True
-    return torch.cat([subject.initial[name].flatten() for name in names]).to(mean), False
+    return subject.initial is not None and all(name in subject.initial for name in names)
+
+
+def _center(subject: Subject) -> Tensor:
+    """Where the prior is centred: the initial weights, batch norm folded as it began, or 0."""
+    model = copied(subject.model, "pac-bayes")
+    if _knows_start(subject):
+        for module in model.modules():
+            reset = getattr(module, "reset_running_stats", None)
+            if callable(reset):
+                reset()
+        model.load_state_dict({**model.state_dict(), **dict(subject.initial or {})})
+    found = parameters_to_vector(trained(folded(model))).detach().clone()
+    return found if _knows_start(subject) else torch.zeros_like(found)
 
 
 def _tried(
@@ -243,21 +255,16 @@ def _held_out(subject: Subject) -> tuple[str, float | None]:
     return said, limit
 
 
-def _verified(subject: Subject, found: Certificate, *, at_zero: bool) -> str:
+def _verified(found: Certificate) -> str:
     """The complexity from torch's own relative entropy, and the bound from its equation."""
     noise = found.posterior
-    params = subject.parameters
-    prior = torch.cat(
-        [
-            torch.full((p.numel(),), sd, dtype=torch.float64)
-            for p, sd in zip(params, noise.prior_sd, strict=True)
-        ]
-    )
-    mean = noise.mean.double().cpu()
-    center, _ = _center(subject, noise.mean)
-    center = torch.zeros_like(mean) if at_zero else center.double().cpu()
-    kl = kl_divergence(Normal(mean, noise.sd.double().cpu()), Normal(center, prior)).sum()
-    again = float(kl) + len(params) * math.log(len(GRID))
+    wide = [
+        torch.full((size,), sd, dtype=torch.float64)
+        for size, sd in zip(found.sizes, noise.prior_sd, strict=True)
+    ]
+    mean, sd, center = (t.double().cpu() for t in (noise.mean, noise.sd, found.center))
+    kl = kl_divergence(Normal(mean, sd), Normal(center, torch.cat(wide))).sum()
+    again = float(kl) + len(found.sizes) * math.log(len(GRID))
     off = abs(again - noise.complexity) / noise.complexity
     budget = (noise.complexity + math.log(2 * math.sqrt(found.n) / DELTA_BOUND)) / found.n
     left = binary_kl(found.seen, found.bound) - budget if found.bound < 1 else 0.0
@@ -306,7 +313,7 @@ def _figure(
 
 def _cost(subject: Subject, pairs: int = 5000) -> int:
     weights = sum(p.numel() for p in subject.parameters) or 1
-    count = max(300, min(pairs, WORK // weights))
+    count = max(FEWEST, min(pairs, WORK // weights))
     parts = len({"train", subject.judged})
     tried = len(TEMPERATURES) * TRIED[0] * TRIED[1]
     # a pass of a single example, with its weights drawn, takes as long as a gradient in a batch
