@@ -27,13 +27,14 @@ def test_every_verdict_has_its_word_and_a_shape_of_its_own():
         (20.0, None, None, "entries", f"20{NBSP}entries"),
         (0.0, (0.0, 0.0), None, "entries", f"0{NBSP}entries"),
         (-1.5, (-2.0, -1.0), None, "", "\u22121.50 (\u22122.00 to \u22121.00)"),
-        (1.2e-9, (1.1e-9, 1.3e-9), None, "", "1.2\u00b710\u207b\u2079 (1.1\u00b710\u207b\u2079 to "
-         "1.3\u00b710\u207b\u2079)"),
+        (1.2e-9, (1.1e-9, 1.3e-9), None, "",
+         "1.20\u00b710\u207b\u2079 (1.10\u00b710\u207b\u2079 to "
+         "1.30\u00b710\u207b\u2079)"),
         (float("nan"), None, None, "", "nan"),
         (float("inf"), (1.0, float("inf")), None, "", "inf (1 to inf)"),
         (float("nan"), (float("nan"), float("nan")), None, "share", "nan (not known)"),
         (12345678.0, (12345600.0, 12345800.0), None, "",
-         "1.23\u00b710\u2077 (1.23\u00b710\u2077 to 1.23\u00b710\u2077)"),
+         "1.234568\u00b710\u2077 (1.234560\u00b710\u2077 to 1.234580\u00b710\u2077)"),
     ],
 )  # fmt: skip
 def test_a_value_has_the_digits_that_its_interval_leaves(value, interval, level, unit, text):

@@ -191,7 +191,7 @@ def _subject(audit: AuditDocument) -> Rows:
         ("data", _word(subject, "data")),
         ("parameters", count(size) if type(size) is int else ""),
         ("sha256 of the weights", _word(subject, "weights_sha256")),
-        *flatten({key: item for key, item in subject.items() if key not in first}, 16),
+        *_spaced(flatten({key: item for key, item in subject.items() if key not in first}, 16)),
         ("budget", audit.budget),
         ("seed", str(audit.seed)),
         ("gradient evaluations", count(sum(f.gradients for f in audit.findings))),
@@ -241,10 +241,26 @@ def _finding(
         remedied=remedied(finding),
         verified=finding.verified,
         cost=", ".join(spent),
-        evidence=flatten(finding.evidence),
+        evidence=_spaced(flatten(_rounded(finding.evidence))),
         figures=figures,
         faults=faults,
     )
+
+
+def _rounded(value: Any, depth: int = 0) -> Any:
+    """A JSON value whose numbers have six digits; findings.json has all of them."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if depth < 12 and isinstance(value, dict):
+        return {key: _rounded(item, depth + 1) for key, item in value.items()}
+    if depth < 12 and isinstance(value, list):
+        return [_rounded(item, depth + 1) for item in value[:200]]
+    return value
+
+
+def _spaced(rows: Rows) -> Rows:
+    """Rows whose names are words."""
+    return [(name.replace("_", " "), text) for name, text in rows]
 
 
 def _word(subject: dict[str, Any], key: str) -> str:

@@ -115,7 +115,7 @@ def _curves(figure: Curves) -> Drawn:
     )
     note = _scales(figure.note, log_x=figure.log_x, log_y=figure.log_y)
     if len(legend) > len(TONES):
-        note = f"{note}; colors repeat after {len(TONES)} curves".removeprefix("; ")
+        note = _joined(note, f"colors repeat after {len(TONES)} curves")
     return Drawn(figure.heading, note, curves_plot(figure), legend)
 
 
@@ -141,9 +141,8 @@ def _surface(figure: Surface) -> Drawn:
         steps = [b - a for a, b in pairwise(places)]
         rises = all(step > 0 for step in steps) or all(step < 0 for step in steps)
         _require(rises, "its grid does not rise or fall throughout")
-    notes = filter(None, [figure.note, "logarithmic color" if figure.log else "",
-                          not_finite(figure)])  # fmt: skip
-    return Drawn(figure.heading, "; ".join(notes), surface_plot(figure))
+    note = _joined(figure.note, "logarithmic color" if figure.log else "", not_finite(figure))
+    return Drawn(figure.heading, note, surface_plot(figure))
 
 
 def _listing(figure: Listing) -> Drawn:
@@ -154,10 +153,11 @@ def _listing(figure: Listing) -> Drawn:
         for row in figure.rows[:_ROWS]
     )
     left_out = len(figure.rows) - len(rows)
-    more = f"; {count(left_out)} more rows are in findings.json" if left_out else ""
+    more = f"{count(left_out)} more rows are in findings.json" if left_out else ""
     header = tuple(shorten(cell, 80) for cell in figure.header[:width])
-    note = f"{figure.note}{more}".removeprefix("; ")
-    return Drawn(figure.heading, note, table=(header, rows), right=figure.right)
+    return Drawn(
+        figure.heading, _joined(figure.note, more), table=(header, rows), right=figure.right
+    )
 
 
 def _pictures(figure: _Pictures, folder: RunFolder, album: Album) -> Drawn:
@@ -177,4 +177,10 @@ def _scales(note: str, *, log_x: bool, log_y: bool) -> str:
         (True, False): "logarithmic across",
         (False, True): "logarithmic upward",
     }.get((log_x, log_y), "")
-    return "; ".join(filter(None, [note, logs]))
+    return _joined(note, logs)
+
+
+def _joined(*parts: str) -> str:
+    """Notes as one, without full stops within."""
+    found = [part for part in parts if part]
+    return "; ".join([*(part.rstrip(". ") for part in found[:-1]), *found[-1:]])

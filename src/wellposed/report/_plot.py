@@ -23,7 +23,7 @@ from wellposed.report._sentences import percent, plain, shorten
 from wellposed.runs import Curves, Mark, Series
 
 WIDTH, HEIGHT = 360, 250
-_TOP, _RIGHT, _POINTS = 30, 12, 400
+_TOP, _RIGHT, _POINTS, _MANY = 30, 12, 400, 80
 _HUGE = 1e200  # beyond it, ranges overflow
 Place = Callable[[float], float]
 
@@ -116,7 +116,7 @@ def _drawn(item: Series, number: int, across: Place, down: Place) -> Markup:
     if not item.points:
         return curve_path(Line(item.name, item.x, item.y, number, item.faint), across, down)
     places = [k for k, (x, y) in enumerate(zip(item.x, item.y, strict=True)) if _seen(x, y)]
-    if item.faint:
+    if item.faint or len(places) > _MANY:
         dot = Markup('<circle class="dot tone-{}" cx="{:.1f}" cy="{:.1f}" r="1.8"/>')
         return Markup("").join(
             dot.format(tone(number), across(item.x[k]), down(item.y[k])) for k in places

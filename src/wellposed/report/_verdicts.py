@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from wellposed.report._audit_document import FindingDocument, ThresholdDocument
 from wellposed.report._sentences import (
+    NARROW,
     SPACE,
     decimals,
     level_name,
@@ -16,6 +17,7 @@ from wellposed.report._sentences import (
     percent_interval,
     percent_places,
     plain,
+    power_of_ten,
 )
 from wellposed.runs import Verdict
 
@@ -97,14 +99,15 @@ def _figure(value: float, interval: tuple[float, float] | None) -> str:
     half = (interval[1] - interval[0]) / 2 if interval and _wide(interval) else None
     if not math.isfinite(value):
         return str(value).replace("-", "\u2212")
-    if value == 0:
+    if value == 0 and (half is None or half < 1e-5):
         return "0"
     if half is None or not math.isfinite(half) or half <= 0:
         return _shortest(plain(value, 4).replace("-", "\u2212"))
-    digits = math.floor(math.log10(abs(value))) + decimals(half) + 1
-    if half < 1e-5 or abs(value) >= 1e7:  # the places that `decimals` knows do not reach
-        digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(half)) + 2
-    return plain(value, min(8, max(1, digits))).replace("-", "\u2212")
+    if half >= 1e-5 and abs(value) < 1e7:
+        return f"{value:,.{decimals(half)}f}".replace(",", NARROW).replace("-", "\u2212")
+    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(half)) + 2
+    mantissa, power = f"{value:.{min(8, max(1, digits)) - 1}e}".split("e")
+    return f"{mantissa}\u00b7{power_of_ten(float(f'1e{power}'))}".replace("-", "\u2212")
 
 
 def _shortest(text: str) -> str:
