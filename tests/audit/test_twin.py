@@ -69,6 +69,25 @@ def test_weights_of_a_torch_loss_follow(subject):
     assert made.loss.weight.dtype == torch.float32
 
 
+def test_a_tensor_with_a_graph_that_a_module_keeps_is_copied(subject, net):
+    class Keeps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor = nn.Parameter(torch.ones(4))
+
+        def forward(self, inputs):
+            self.kept = 2 * self.factor
+            return inputs * self.kept
+
+    made = subject(net(0, Keeps(), nn.Linear(4, 3)))
+    made.objective(*made.take("train", 3))
+    assert not made.model[0].kept.is_leaf
+    found = twin(made, "x", 5)
+    assert found.precision == "float64"
+    found.objective(found.inputs).backward()
+    assert made.model[0].factor.grad is None
+
+
 def test_integers_stay(subject, net):
     tokens = (torch.randint(0, 5, (9, 4)), torch.arange(9) % 3)
     model = net(0, nn.Embedding(5, 2), nn.Flatten(), nn.Linear(8, 3))

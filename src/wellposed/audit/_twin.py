@@ -98,7 +98,8 @@ def _copied(
     subject: Subject, check: str, dtype: torch.dtype | None, inputs: Tensor, targets: Tensor
 ) -> Twin:
     try:
-        model, loss, regularizer = copy.deepcopy((subject.model, subject.loss, subject.regularizer))
+        given = (subject.model, subject.loss, subject.regularizer)
+        model, loss, regularizer = copy.deepcopy(given, _cut_off(subject.model))
     except Exception as error:
         raise ArgumentError(
             f"{check} works on a copy of the network, and copy.deepcopy cannot copy it: "
@@ -126,6 +127,15 @@ def _copied(
         return value
 
     return Twin(model, x, y, losses, penalty, 0.0)
+
+
+def _cut_off(model: nn.Module) -> dict[int, Any]:
+    """Copies of tensors that a module keeps from its last forward pass, which have a graph.
+
+    `copy.deepcopy` refuses them; weight normalization of the older kind keeps its weight so.
+    """
+    kept = [v for m in model.modules() for v in vars(m).values() if isinstance(v, Tensor)]
+    return {id(v): v.detach().clone() for v in kept if not v.is_leaf}
 
 
 class _Seen(TorchDispatchMode):
