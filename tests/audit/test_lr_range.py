@@ -65,7 +65,7 @@ def test_the_interval_of_a_fall_covers():
         for _ in range(600):
             _, low, high = falling(x, 3 - 0.1 * x + rng.normal(size=n), 0.9)
             covered += low <= 0.1 <= high
-        assert covered / 600 > 0.9 - 0.06  # the noise is estimated from few, by median
+        assert covered / 600 > 0.9 - 0.037  # three standard errors
 
 
 @pytest.mark.parametrize("log", [None, [{"step": 1, "loss": 1.0}] * 11])

@@ -1,9 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 from tests.audit.trainings import train
 
 from wellposed.audit import overfitting
+from wellposed.audit._overfitting import _rise
+from wellposed.audit._training_log import Column
 from wellposed.errors import ArgumentError
 from wellposed.runs import Verdict
 from wellposed.stats import newcombe
@@ -37,6 +40,18 @@ def test_a_rise_of_the_error_has_newcombes_interval(subject):
     assert finding.verdict is Verdict.WARN
     assert finding.interval == pytest.approx(newcombe((200, 1000), (100, 1000), level))
     assert finding.level == pytest.approx(level)
+
+
+def test_the_interval_of_the_rise_covers():
+    rng = np.random.default_rng(0)
+    true = np.concatenate([[3, 2, 1.0], 1 + 0.05 * np.arange(1, 13)])
+    covered = 0
+    for _ in range(500):
+        losses = true + 0.02 * rng.normal(size=len(true))
+        _, (low, high), level = _rise(Column(np.arange(15.0), losses))
+        covered += low <= true[-1] / losses.min() - 1 <= high
+    assert level == pytest.approx(0.99)
+    assert covered >= 488  # 495 expected; fewer with a probability of 0.3 %
 
 
 @pytest.mark.parametrize("seed", range(5))

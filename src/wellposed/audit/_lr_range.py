@@ -151,7 +151,7 @@ def falling(x: np.ndarray, y: np.ndarray, level: float) -> tuple[float, float, f
     """How fast y falls: minus the slope of least squares, with the ends of its interval.
 
     Noise is taken from second differences, which a curved fall hardly changes; their median where
-    there are ten or more. Student's t has n - 2 degrees of freedom.
+    there are ten or more. Student's t has (n - 2)/2 degrees of freedom, as they overlap.
 
     Args:
         x: At least four abscissas, ascending.
@@ -165,7 +165,7 @@ def falling(x: np.ndarray, y: np.ndarray, level: float) -> tuple[float, float, f
     noise = float(np.sqrt(np.mean(bends**2) / 6))
     if len(y) >= _MANY:
         noise = float(np.median(bends)) / (_NORMAL * math.sqrt(6))
-    half = float(stdtrit(len(y) - 2, (1 + level) / 2)) * noise / math.sqrt(spread)
+    half = float(stdtrit(max(2.0, (len(y) - 2) / 2), (1 + level) / 2)) * noise / math.sqrt(spread)
     return value, value - half, value + half
 
 

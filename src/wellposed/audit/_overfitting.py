@@ -23,8 +23,8 @@ def overfitting(subject: Subject) -> Finding:
     r"""Look for the evaluation after which the validation loss, or error, went up again.
 
     *Loss*: with $L_*$ the lowest of K validation losses, the line of least squares through those
-    after it gives the rise to the end, $(\hat L_\text{end} - L_*)/L_*$, with a t-interval from its
-    slope at level 99 %; a rise wholly above 10 % warns (a convention). *Error*: the difference of
+    after it gives the rise to the end, $(\hat L_\text{end} - L_*)/L_*$, with its t-interval there at
+    level 99 %, $L_*$ taken as it is; a rise wholly above 10 % warns (a convention). *Error*: the difference of
     the last and the lowest error on the same n examples has Newcombe's interval, at 1 - 5 %/(K - 1)
     since the lowest is chosen among K; it is too wide, as both are counted on the same examples. An
     interval wholly above 0 warns.
@@ -152,10 +152,11 @@ def _rise(loss: Column) -> Rise | None:
         return float(after.max()) / least - 1, None, LEVEL
     x = np.arange(1.0, len(after) + 1)
     level = 1 - (1 - LEVEL) / 5
-    value, low, high = slope(x, after, level)
-    middle, reach = float(after.mean()), float(x[-1] - x.mean())
-    ends = [(middle + s * reach) / least - 1 for s in (value, low, high)]
-    return ends[0], (ends[1], ends[2]), level
+    value, _, high = slope(x, after, level)
+    reach = float(x[-1] - x.mean())
+    end = float(after.mean()) + value * reach
+    half = (high - value) * math.sqrt(reach**2 + float(x.var()))  # of the line at its end
+    return end / least - 1, ((end - half) / least - 1, (end + half) / least - 1), level
 
 
 def _worse(found: TrainingLog, error: Column) -> tuple[float, Interval, float] | None:
