@@ -22,12 +22,12 @@ Rise = tuple[float, Interval | None, float | None]
 def overfitting(subject: Subject) -> Finding:
     r"""Look for the evaluation after which the validation loss, or error, went up again.
 
-    *Loss*: with $L_*$ the lowest of K validation losses, the line of least squares through those
-    after it gives the rise to the end, $(\hat L_\text{end} - L_*)/L_*$, with its t-interval there at
-    level 99 %, $L_*$ taken as it is; a rise wholly above 10 % warns (a convention). *Error*: the difference of
-    the last and the lowest error on the same n examples has Newcombe's interval, at 1 - 5 %/(K - 1)
-    since the lowest is chosen among K; it is too wide, as both are counted on the same examples. An
-    interval wholly above 0 warns.
+    *Loss*: with $L_*$ the lowest of K validation losses, taken as it is, the line of least squares
+    through those after it gives the rise to the end, $(\hat L_\text{end} - L_*)/L_*$, with its
+    t-interval there at level 99 %; a rise wholly above 10 % warns (a convention). *Error*: the
+    difference of the last and the lowest error on the same n examples has Newcombe's interval, at
+    1 - 5 %/(K - 1) since the lowest is chosen among K; it is too wide, as both are counted on the
+    same examples. An interval wholly above 0 warns.
 
     Args:
         subject: With a log of at least 4 evaluations on a part kept apart.
