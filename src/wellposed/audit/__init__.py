@@ -40,6 +40,7 @@ from wellposed.audit._margins import margins as margins
 from wellposed.audit._mean_field import MeanField as MeanField
 from wellposed.audit._memorization import memorization as memorization
 from wellposed.audit._modes import modes as modes
+from wellposed.audit._noise_scale import noise_scale as noise_scale
 from wellposed.audit._overfitting import overfitting as overfitting
 from wellposed.audit._pac_bayes import pac_bayes as pac_bayes
 from wellposed.audit._path import path as path
@@ -49,11 +50,13 @@ from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
 from wellposed.audit._relaxed_slice import relaxed_slice as relaxed_slice
+from wellposed.audit._saddle import saddle as saddle
 from wellposed.audit._selective import selective as selective
 from wellposed.audit._sharpness import sharpness as sharpness
 from wellposed.audit._signal import signal as signal
 from wellposed.audit._slice import slice_ as slice_
 from wellposed.audit._spectral_margin import spectral_margin as spectral_margin
+from wellposed.audit._spectrum import spectrum as spectrum
 from wellposed.audit._subject import Subject as Subject
 from wellposed.audit._taylor import taylor as taylor
 from wellposed.audit._throughput import throughput as throughput

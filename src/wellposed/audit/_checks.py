@@ -25,17 +25,20 @@ from wellposed.audit._lr_range import CHECK as LR_RANGE
 from wellposed.audit._margins import CHECK as MARGINS
 from wellposed.audit._memorization import CHECK as MEMORIZATION
 from wellposed.audit._modes import CHECK as MODES
+from wellposed.audit._noise_scale import CHECK as NOISE_SCALE
 from wellposed.audit._overfitting import CHECK as OVERFITTING
 from wellposed.audit._pac_bayes import CHECK as PAC_BAYES
 from wellposed.audit._path import CHECK as PATH
 from wellposed.audit._plane import CHECK as PLANE
 from wellposed.audit._plateau import CHECK as PLATEAU
 from wellposed.audit._relaxed_slice import CHECK as RELAXED_SLICE
+from wellposed.audit._saddle import CHECK as SADDLE
 from wellposed.audit._selective import CHECK as SELECTIVE
 from wellposed.audit._sharpness import CHECK as SHARPNESS
 from wellposed.audit._signal import CHECK as SIGNAL
 from wellposed.audit._slice import CHECK as SLICE
 from wellposed.audit._spectral_margin import CHECK as SPECTRAL_MARGIN
+from wellposed.audit._spectrum import CHECK as SPECTRUM
 from wellposed.audit._taylor import CHECK as TAYLOR
 from wellposed.audit._throughput import CHECK as THROUGHPUT
 from wellposed.audit._weights import CHECK as WEIGHTS
@@ -65,6 +68,9 @@ CHECKS: tuple[Check, ...] = (
     SELECTIVE,
     *INVARIANCES,
     SHARPNESS,
+    SPECTRUM,
+    SADDLE,
+    NOISE_SCALE,
     SLICE,
     PLANE,
     RELAXED_SLICE,
