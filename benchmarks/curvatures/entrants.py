@@ -1,0 +1,184 @@
+"""Ours and the peers, each as its documentation says, on one batch; eigenvalues, trace, density."""
+
+import contextlib
+import copy
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from curvatures.networks import Case
+from wellposed.linalg import curvature, lanczos, spectrum
+
+MEAN, EACH = nn.CrossEntropyLoss(), nn.CrossEntropyLoss(reduction="none")
+
+
+@dataclass
+class Found:
+    """What a call found.
+
+    Args:
+        products: Products with the Hessian.
+        eigenvalues: The five largest, descending; empty if not asked for.
+        trace: nan if not asked for.
+        nodes: Of the density; empty if not asked for.
+        shares: Of the nodes, with sum 1.
+    """
+
+    products: int
+    eigenvalues: Any = ()
+    trace: float = float("nan")
+    nodes: Any = ()
+    shares: Any = ()
+
+
+Call = Callable[[Case, int], Found]
+
+
+def ours_top(case: Case, seed: int, tolerance: float = 1e-3) -> Found:
+    product = curvature(case.model, EACH, [(case.inputs, case.targets)], seed=seed)
+    ritz = lanczos(product, product.probe, steps=100, largest=5, tolerance=tolerance)
+    return Found(product.products, ritz.values[::-1][:5])
+
+
+def ours_trace(case: Case, seed: int, steps: int = 20, probes: int = 20) -> Found:
+    product = curvature(case.model, EACH, [(case.inputs, case.targets)], seed=seed)
+    ritz = lanczos(product, product.probe, steps=steps)
+    found = spectrum(product, ritz, probes=probes, depth=1, seed=seed)
+    return Found(product.products, trace=found.trace)
+
+
+def ours_density(case: Case, seed: int, steps: int = 25, probes: int = 4, depth: int = 10) -> Found:
+    product = curvature(case.model, EACH, [(case.inputs, case.targets)], seed=seed)
+    ritz = lanczos(product, product.probe, steps=steps)
+    found = spectrum(product, ritz, probes=probes, depth=depth, seed=seed)
+    return Found(product.products, nodes=found.nodes, shares=found.counts / case.weights)
+
+
+def ours_all(case: Case, seed: int) -> Found:
+    product = curvature(case.model, EACH, [(case.inputs, case.targets)], seed=seed)
+    ritz = lanczos(product, product.probe, steps=25)
+    found = spectrum(product, ritz, probes=4, depth=10, extra=16, seed=seed)
+    shares = found.counts / case.weights
+    return Found(product.products, ritz.values[::-1][:5], found.trace, found.nodes, shares)
+
+
+def peers() -> tuple[dict[str, dict[str, Call]], dict[str, str]]:
+    """Calls by task and name, and versions; whoever is not installed is left out."""
+    calls: dict[str, dict[str, Call]] = {"top-5": {}, "trace": {}, "density": {}}
+    versions = {}
+    with contextlib.suppress(ImportError):
+        _curvlinops(calls)
+        versions["curvlinops"] = version("curvlinops-for-pytorch")
+    with contextlib.suppress(ImportError):
+        _pyhessian(calls)
+        versions["PyHessian"] = version("PyHessian")
+    return calls, versions
+
+
+def _curvlinops(calls: dict[str, dict[str, Call]]) -> None:
+    from curvlinops import HessianLinearOperator, hutchinson_trace, hutchpp_trace
+    from curvlinops.papyan2020traces.spectrum import fast_lanczos
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    def operator(case: Case, seed: int) -> Any:
+        torch.manual_seed(seed)
+        params = {n: p for n, p in case.model.named_parameters() if p.requires_grad}
+        data = [(case.inputs, case.targets)]
+        try:
+            return HessianLinearOperator(case.model, MEAN, params, data, check_deterministic=False)
+        except (TypeError, AttributeError):
+            return HessianLinearOperator(
+                case.model, MEAN, list(params.values()), data, check_deterministic=False
+            )
+
+    def top(case: Case, seed: int) -> Found:
+        matrix, count = operator(case, seed).to_scipy(), 0
+
+        def multiply(v: Any) -> Any:
+            nonlocal count
+            count += 1
+            return matrix @ v
+
+        counted = LinearOperator(matrix.shape, matvec=multiply, dtype=matrix.dtype)
+        start = np.random.default_rng(seed).standard_normal(matrix.shape[0]).astype(matrix.dtype)
+        values = eigsh(counted, k=5, which="LM", tol=1e-3, v0=start, return_eigenvectors=False)
+        return Found(count, np.sort(values)[::-1])
+
+    def density(case: Case, seed: int) -> Found:
+        values, vectors = fast_lanczos(operator(case, seed), 100)
+        return Found(100, nodes=values.numpy(), shares=(vectors[0] ** 2).numpy())
+
+    calls["top-5"]["curvlinops, eigsh tol 1e-3"] = top
+    calls["trace"]["curvlinops, Hutch++ 99"] = lambda c, s: Found(
+        99, trace=float(hutchpp_trace(operator(c, s), 99))
+    )
+    calls["trace"]["curvlinops, Hutchinson 100"] = lambda c, s: Found(
+        100, trace=float(hutchinson_trace(operator(c, s), 100))
+    )
+    calls["density"]["curvlinops, Lanczos 100 x 1"] = density
+
+
+def _pyhessian(calls: dict[str, dict[str, Call]]) -> None:
+    module: Any = import_module("pyhessian.hessian")  # the package hides it behind its class
+
+    counter = {"products": 0}
+    plain = module.hessian_vector_product
+
+    def counted(*arguments: Any) -> Any:
+        counter["products"] += 1
+        return plain(*arguments)
+
+    module.hessian_vector_product = counted
+
+    def made(case: Case, seed: int) -> Any:
+        torch.manual_seed(seed)
+        counter["products"] = 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return module.hessian(
+                copy.deepcopy(case.model), MEAN, data=(case.inputs, case.targets), cuda=False
+            )
+
+    def top(case: Case, seed: int, limit: int = 100, tolerance: float = 1e-3) -> Found:
+        values, _ = made(case, seed).eigenvalues(maxIter=limit, tol=tolerance, top_n=5)
+        return Found(counter["products"], np.sort(values)[::-1])
+
+    def trace(case: Case, seed: int, tolerance: float = 1e-3) -> Found:
+        samples = made(case, seed).trace(maxIter=100, tol=tolerance)
+        return Found(counter["products"], trace=float(np.mean(samples)))
+
+    def density(case: Case, seed: int) -> Found:
+        torch.eig = _eig  # the released version calls what torch no longer has
+        with contextlib.redirect_stdout(io.StringIO()):
+            values, shares = made(case, seed).density(iter=100, n_v=1)
+        order = np.argsort(values[0])
+        return Found(
+            counter["products"], nodes=np.array(values[0])[order], shares=np.array(shares[0])[order]
+        )
+
+    calls["top-5"]["PyHessian, default (tol 1e-3)"] = top
+    calls["top-5"]["PyHessian, tol 1e-5, 300 it."] = lambda c, s: top(c, s, 300, 1e-5)
+    calls["trace"]["PyHessian, default (tol 1e-3)"] = trace
+    calls["trace"]["PyHessian, 100 samples"] = lambda c, s: trace(c, s, 0.0)
+    calls["density"]["PyHessian, default (100 x 1)"] = density
+
+
+def _eig(matrix: torch.Tensor, eigenvectors: bool) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: FBT001, ARG001 - torch's signature
+    values, vectors = torch.linalg.eigh(matrix)
+    return torch.stack([values, torch.zeros_like(values)], 1), vectors
+
+
+OURS: dict[str, dict[str, Call]] = {
+    "top-5": {"wellposed": ours_top},
+    "trace": {"wellposed": ours_trace},
+    "density": {"wellposed": ours_density},
+    "all": {"wellposed": ours_all},
+}
