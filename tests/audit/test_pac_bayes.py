@@ -106,7 +106,7 @@ def test_initial_weights_make_it_sharper(found, net):
     known, unknown = (found(parts, model, initial=i) for i in (start, None))
     assert known.evidence["prior_center"] == "the initial weights"
     assert unknown.evidence["prior_center"] == "0"
-    assert known.evidence["complexity_nats"] < unknown.evidence["complexity_nats"]
+    assert known.evidence["bound"] < unknown.evidence["bound"]
 
 
 def test_the_training_part_alone_is_enough(found):

@@ -8,6 +8,7 @@ import torch
 from scipy.linalg import eigh
 
 from wellposed.audit._check import Check, forward
+from wellposed.audit._few import few
 from wellposed.audit._subject import Subject
 from wellposed.runs import Bars, Finding, Threshold, Verdict
 from wellposed.stats import clopper_pearson, tango
@@ -15,8 +16,6 @@ from wellposed.stats import clopper_pearson, tango
 LEVEL = 0.95
 STRENGTHS = tuple(float(s) for s in np.logspace(-4, 2, 13))
 """Of the penalty, relative to the mean square of the inputs; cross-validated in closed form."""
-LARGEST = 20_000_000
-"""Numbers in a table of examples; larger inputs get fewer examples, but at least 200."""
 VOCABULARY = 5000
 
 
@@ -69,10 +68,9 @@ def baseline(subject: Subject, *, fit: int = 5000, examples: int = 10_000) -> Fi
     """
     subject.require_classes("baseline")
     apart = subject.require_apart("baseline")
-    few = max(200, LARGEST // subject.take(apart, 1)[0].numel())
-    inputs, labels = subject.take("train", min(fit, few))
+    inputs, labels = subject.take("train", few(subject, "train", fit))
     model = ridge(_features(inputs), labels.cpu().numpy())
-    shown, targets = subject.take(apart, min(examples, few))
+    shown, targets = subject.take(apart, few(subject, apart, examples))
     truth = targets.cpu().numpy()
     theirs = model.predict(_features(shown, like=inputs)) != truth
     outputs = subject.outputs(apart, len(truth))[0]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from wellposed.audit._check import Check, forward
+from wellposed.audit._few import few
 from wellposed.audit._single_feature import Single, recount, singles
 from wellposed.audit._subject import Subject
 from wellposed.errors import require
@@ -21,8 +22,6 @@ CARRYING = 0.5
 FEWEST = 16
 """With fewer features, a single one may rightly decide."""
 PROBED = 256
-LARGEST = 20_000_000
-"""Numbers in a table of examples; larger inputs get fewer examples, but at least 200."""
 
 
 def leak(subject: Subject, *, examples: int = 5000, shuffled: int = 2) -> Finding:
@@ -58,9 +57,8 @@ def leak(subject: Subject, *, examples: int = 5000, shuffled: int = 2) -> Findin
     """
     classes = subject.require_classes("leak")
     apart = subject.require_apart("leak")
-    few = max(200, LARGEST // subject.take(apart, 1)[0].numel())
-    inputs, labels = subject.take(apart, min(examples, few))
-    fit_inputs, fit_labels = subject.take("train", min(examples, few))
+    inputs, labels = subject.take(apart, few(subject, apart, examples))
+    fit_inputs, fit_labels = subject.take("train", few(subject, "train", examples))
     x, y = _flat(fit_inputs), fit_labels.cpu().numpy()
     z, t = _flat(inputs), labels.cpu().numpy()
     require(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wellposed.audit._check import Check, forward
+from wellposed.audit._few import few
 from wellposed.audit._fit import fit
 from wellposed.audit._fresh import fresh
 from wellposed.audit._renamed import Renamed, renamed
@@ -19,7 +20,6 @@ from wellposed.stats import clopper_pearson, paired_difference, wilson
 LEVEL = 0.95
 BATCH = 50
 LR = 3e-3
-LARGEST = 20_000_000
 KNOWING = 0.002
 """A fresh network whose hits are beaten by fewer renamings of the classes knows the labels."""
 
@@ -173,8 +173,7 @@ def _balanced(subject: Subject, examples: int) -> tuple[Tensor, Tensor, list[int
 
     Raises `ArgumentError` if two classes have not five examples each.
     """
-    few = max(200, LARGEST // subject.take("train", 1)[0].numel())
-    inputs, labels = subject.take("train", min(10 * examples, few))
+    inputs, labels = subject.take("train", few(subject, "train", 10 * examples))
     counts = labels.bincount()
     kept = [c for c in range(len(counts)) if counts[c] >= 5]
     require(
@@ -190,8 +189,7 @@ def _renamed(subject: Subject, model: nn.Module, kept: list[int], judged: int) -
     """Hits on the judged part under renamings; None where they are too few to tell anything."""
     if factorial(len(kept)) * KNOWING < 1:
         return None
-    few = max(200, LARGEST // subject.take("train", 1)[0].numel())
-    inputs, labels = subject.take(subject.judged, min(judged, few))
+    inputs, labels = subject.take(subject.judged, few(subject, subject.judged, judged))
     with torch.no_grad(), eval_mode(model):
         guess = torch.cat([model(b)[:, kept].argmax(1) for b in inputs.split(subject.batch_size)])
     table = torch.stack([(guess[labels == c]).bincount(minlength=len(kept)) for c in kept], 1)

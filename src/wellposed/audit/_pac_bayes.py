@@ -10,6 +10,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.utils import parameters_to_vector
 
 from wellposed.audit._check import Check, forward
+from wellposed.audit._few import few
 from wellposed.audit._folded import folded
 from wellposed.audit._fresh import copied
 from wellposed.audit._posterior import GRID, Posterior, posterior, sensitivity, trained
@@ -22,7 +23,7 @@ from wellposed.stats import pac_bayes as bound_of
 
 LEVEL = 0.95
 DELTA_BOUND, DELTA_COUNT = 0.04, 0.01
-TEMPERATURES = (0.5, 1.0, 2.0, 4.0, 16.0)
+TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0, 16.0)
 POOL = 2000
 TRIED = (10, 250)
 FEWEST = 300
@@ -83,7 +84,7 @@ def pac_bayes(subject: Subject, *, pairs: int = 5000) -> Finding:
         subject: A classifier with a train part.
         pairs: Of weights and example, at most this many; fewer for large networks.
 
-    Cost: 2,000 gradients, 12,500 forward passes to choose the noise, and one per pair and part.
+    Cost: 2,000 gradients, 15,000 forward passes to choose the noise, and one per pair and part.
 
     Raises `ArgumentError` if the subject is no classifier, has no train part or no parameters, or
     carries statistics of the data that are not those of batch norm.
@@ -167,7 +168,7 @@ def _certificate(subject: Subject, model: nn.Module, pairs: int, guess: float) -
     """The best of a few temperatures, counted anew."""
     params = trained(model)
     mean, center = parameters_to_vector(params).detach().clone(), _center(subject)
-    inputs, targets = subject.take("train", POOL)
+    inputs, targets = subject.take("train", few(subject, "train", POOL))
     with torch.enable_grad():
         fisher = sensitivity(model, subject.losses, inputs, targets)
     n, sizes = len(subject.parts["train"]), tuple(p.numel() for p in params)
@@ -180,8 +181,8 @@ def _certificate(subject: Subject, model: nn.Module, pairs: int, guess: float) -
         if best is None or tried < best[0]:
             best = (tried, made)
     assert best is not None
-    few = FEWEST if best[0] >= guess else max(FEWEST, min(pairs, WORK // len(mean)))
-    wrong, count = _errors(subject, model, best[1], "train", few)
+    limit = FEWEST if best[0] >= guess else max(FEWEST, min(pairs, WORK // len(mean)))
+    wrong, count = _errors(subject, model, best[1], "train", limit)
     return Certificate(best[1], center, sizes, n, wrong, count)
 
 
@@ -239,7 +240,7 @@ def _errors(
 
 def _guessing(subject: Subject) -> float:
     """The error of always naming the most frequent class of a few training examples."""
-    _, labels = subject.take("train", POOL)
+    _, labels = subject.take("train", few(subject, "train", POOL))
     return 1 - float(labels.bincount().max()) / len(labels)
 
 

@@ -3,8 +3,10 @@
 import math
 
 import numpy as np
+import torch
 
 from wellposed.audit._check import Check, forward
+from wellposed.audit._few import few
 from wellposed.audit._margins import distributions, margin
 from wellposed.audit._stretch import Stretch, stretch
 from wellposed.audit._subject import Subject
@@ -51,9 +53,9 @@ def spectral_margin(subject: Subject, *, examples: int = 10_000) -> Finding:
     subject.require_classes("spectral-margin")
     trained_on = len(subject.require_part("train", "spectral-margin"))
     apart = subject.judged
-    inputs, _ = subject.take("train", examples)
+    inputs, _ = subject.take("train", FOLLOWED)
     with eval_mode(subject.model):
-        found = stretch(subject.model, inputs[:FOLLOWED], subject.initial, seed=subject.seed)
+        found = stretch(subject.model, inputs, subject.initial, seed=subject.seed)
     require(
         any(link.kernel is not None for link in found.links),
         "spectral-margin needs dense or convolutional layers as modules, and the forward pass "
@@ -61,7 +63,7 @@ def spectral_margin(subject: Subject, *, examples: int = 10_000) -> Finding:
     )
     parts = dict.fromkeys(("train", apart))
     raw = {p: margin(*subject.outputs(p, examples)).numpy() for p in parts}
-    size = float(inputs.flatten(1).double().square().sum(1).mean().sqrt())
+    size = _size(subject, examples)
     capacity = found.complexity if found.complexity is not None else found.product
     scale = capacity * size / math.sqrt(trained_on)
     require(
@@ -132,12 +134,19 @@ def _verified(subject: Subject, found: Stretch, part: str, examples: int) -> str
     said = f"no two of {FOLLOWED} examples are stretched beyond the factor of any of {known} layers"
     if not found.bounds:
         return said
-    n = min(examples, 500, len(subject.parts[part]))
+    n = few(subject, part, min(examples, 500))
     inputs, _ = subject.take(part, n)
-    outputs, _ = subject.outputs(part, n)
+    with torch.no_grad(), eval_mode(subject.model):
+        outputs = torch.cat([subject.model(x) for x in inputs.split(subject.batch_size)])
     before, after = (t.flatten(1).double().cpu().diff(dim=0).norm(dim=1) for t in (inputs, outputs))
     over = int((after > found.product * before * (1 + 1e-2) + 1e-4).sum())
     return f"{said}, nor {over or 'any'} of {len(before)} pairs beyond the product"
+
+
+def _size(subject: Subject, examples: int) -> float:
+    """The root mean square norm of a training input."""
+    squares = [x.flatten(1).double().square().sum(1) for x, _ in subject.batches("train", examples)]
+    return float(torch.cat(squares).mean().sqrt())
 
 
 def _listing(found: Stretch) -> Listing:
@@ -161,7 +170,7 @@ def _listing(found: Stretch) -> Listing:
 def _cost(subject: Subject, examples: int = 10_000) -> int:
     parts = {"train", subject.judged} & set(subject.parts)
     weighted = sum(p.dim() > 1 for p in subject.model.parameters())
-    return forward(sum(min(len(subject.parts[p]), examples) for p in parts)) + 40 * weighted
+    return forward(sum(min(len(subject.parts[p]), examples) for p in parts)) + 40 * weighted + 170
 
 
 CHECK = Check(

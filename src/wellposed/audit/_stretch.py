@@ -39,6 +39,7 @@ _BETWEEN: dict[str, Callable[[Tensor], Tensor]] = {
     "max-pooling": lambda x: functional.max_pool2d(x, 2),
     "ReLU and max-pooling": lambda x: functional.max_pool2d(functional.relu(x), 2),
 }
+_DENSE = 1500
 SLACK = 2e-3
 """Norms are found from below, within 5e-4."""
 
@@ -188,17 +189,14 @@ def _bounded(
             rows = float(row_norms(module, shape, start).double().sum())
         except ArgumentError:
             rows = None
-        kernel = float(torch.linalg.matrix_norm(weight.flatten(1), 2)) if _few(weight) else None
+        flat = weight.flatten(1).double()
+        kernel = float(torch.linalg.matrix_norm(flat, 2)) if min(flat.shape) < _DENSE else None
         norm = spectral_norm(module, shape, seed=seed).value
         return norm, rows, kernel if kernel is not None else norm
     factor = _normalized(module)
     if factor is None:
         factor = _factor(module, given[:1], seed)
     return factor, None, None
-
-
-def _few(weight: Tensor) -> bool:
-    return min(weight.flatten(1).shape) < 1500
 
 
 def _factor(module: nn.Module, like: Tensor, seed: int) -> float | None:
