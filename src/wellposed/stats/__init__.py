@@ -8,9 +8,13 @@ from wellposed.stats._calibration import calibration as calibration
 from wellposed.stats._calibration import expected_calibration_error as expected_calibration_error
 from wellposed.stats._calibration_null import Null as Null
 from wellposed.stats._calibration_null import calibration_null as calibration_null
+from wellposed.stats._confident_learning import confident_joint as confident_joint
+from wellposed.stats._confident_learning import confident_noise as confident_noise
 from wellposed.stats._guaranteed_risk import Selection as Selection
 from wellposed.stats._guaranteed_risk import guaranteed_selection as guaranteed_selection
 from wellposed.stats._guaranteed_risk import guaranteed_selections as guaranteed_selections
+from wellposed.stats._left_out import LeftOut as LeftOut
+from wellposed.stats._left_out import left_out as left_out
 from wellposed.stats._mean import mean_interval as mean_interval
 from wellposed.stats._mean import paired_difference as paired_difference
 from wellposed.stats._newcombe import newcombe as newcombe
