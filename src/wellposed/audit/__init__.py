@@ -34,6 +34,7 @@ from wellposed.audit._invariances import illumination as illumination
 from wellposed.audit._invariances import noise as noise
 from wellposed.audit._invariances import occlusion as occlusion
 from wellposed.audit._invariances import viewpoint as viewpoint
+from wellposed.audit._label_noise import label_noise as label_noise
 from wellposed.audit._leak import leak as leak
 from wellposed.audit._lr_range import lr_range as lr_range
 from wellposed.audit._margins import margins as margins

@@ -20,6 +20,7 @@ from wellposed.audit._gradcheck import CHECK as GRADCHECK
 from wellposed.audit._gradient_spikes import CHECK as GRADIENT_SPIKES
 from wellposed.audit._inputs import CHECK as INPUTS
 from wellposed.audit._invariances import CHECKS as INVARIANCES
+from wellposed.audit._label_noise import CHECK as LABEL_NOISE
 from wellposed.audit._leak import CHECK as LEAK
 from wellposed.audit._lr_range import CHECK as LR_RANGE
 from wellposed.audit._margins import CHECK as MARGINS
@@ -57,6 +58,7 @@ CHECKS: tuple[Check, ...] = (
     COVERAGE,
     INPUTS,
     DUPLICATES,
+    LABEL_NOISE,
     GAP,
     BASELINE,
     LEAK,
