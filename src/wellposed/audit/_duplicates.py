@@ -101,7 +101,7 @@ def duplicates(
     )
     value: float = k / n
     level = LEVEL
-    said = f"{k:,} of {n:,} {apart} inputs are in the training part as well"
+    said = f"Of {n:,} {apart} inputs {k:,} are in the training part as well"
     if k:
         verdict = Verdict.FAIL if interval[0] > limit else Verdict.WARN
         said += (

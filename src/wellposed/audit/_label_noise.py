@@ -87,8 +87,9 @@ def label_noise(subject: Subject, *, train: int = 5000, examples: int | None = N
 
     It warns where that share is above 3.3 % with its whole interval, and contradictions do not
     become more frequent within the fifth, as they do with a judge that errs itself: the clearest
-    twentieth is above 3.3 % as well, at level 0.8; or where the training labels are contradicted more often than those of
-    the judged part by the same ridge regression, by more than 3.3 points.
+    twentieth is above 3.3 % as well, at level 0.8. It warns as well where ridge regression
+    contradicts the training labels by more than 3.3 points more often than those of the judged
+    part.
 
     Args:
         subject: A classifier.

@@ -61,6 +61,7 @@ def memorization(
         networks, 2017, arXiv:1706.05394.
     """
     subject.require_classes("memorization")
+    subject.require_parameters("memorization")
     subject.require_part("train", "memorization")
     inputs, labels, kept = _balanced(subject, examples)
     order = torch.randperm(len(labels), generator=subject.generator("memorization"))
