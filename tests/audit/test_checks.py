@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 import wellposed.audit
@@ -36,3 +38,11 @@ def test_a_check_says_what_it_answers_and_what_it_costs(check, subject):
     costs = [check.gradients(made, budget) for budget in BUDGETS if budget in check.settings]
     assert costs == sorted(costs)
     assert all(cost >= 0 for cost in costs)
+
+
+def test_the_guide_lists_every_check_with_its_question():
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "audit.md").read_text()
+    assert [c.name for c in CHECKS if f"| `{c.name}` | {c.question} |" not in guide] == []
+    assert f"{len(CHECKS)} checks in ten families" in guide
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert f"{len(CHECKS)} checks of signal" in readme
