@@ -1,10 +1,10 @@
 """Do the audit's checks of derivatives find what is wrong, and are they silent where nothing is?
 
 Five small architectures, twenty seeds each, trained for 120 steps on data that they can learn:
-every verdict that is no PASS is a false alarm. Ten planted faults, five seeds each: which checks see
-them. Run `python reproductions/derivatives.py`; a row of derivatives.jsonl is one audit, and a study
-that was stopped goes on with what is missing. `python reproductions/derivatives.py tables` prints
-the tables of derivatives.md.
+every verdict that is no PASS is a false alarm. Ten planted faults, five seeds each: which checks
+see them. Run `python reproductions/derivatives.py`; a row of derivatives.jsonl is one audit, and a
+study that was stopped goes on with what is missing. `python reproductions/derivatives.py tables`
+prints the tables of derivatives.md.
 """
 
 import sys
@@ -31,6 +31,7 @@ class Block(nn.Module):
         self.rectify = nn.ReLU(inplace=True)
 
     def forward(self, x):
+        """The outputs."""
         y = self.rectify(self.norms[0](self.first(x)))
         return self.rectify(x + self.norms[1](self.second(y)))
 
@@ -44,6 +45,7 @@ class Recurrent(nn.Module):
         self.head = nn.Linear(8, 3)
 
     def forward(self, x):
+        """The outputs."""
         return self.head(self.cells(self.embed(x))[0][:, -1])
 
 
@@ -58,6 +60,7 @@ class Transformer(nn.Module):
         self.head = nn.Linear(8, 3)
 
     def forward(self, x):
+        """The outputs."""
         return self.head(self.body(self.embed(x)).mean(1))
 
 
@@ -91,12 +94,14 @@ class OffByAThousandth(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x):
+        """Of tanh, or nearly."""
         y = torch.tanh(x)
         ctx.save_for_backward(y)
         return y
 
     @staticmethod
     def backward(ctx, gradient):
+        """Of tanh, or nearly."""
         (y,) = ctx.saved_tensors
         return 1.001 * gradient * (1 - y * y)
 
@@ -109,6 +114,7 @@ class Layer(nn.Module):
         self.function, self.parts = function, nn.ModuleList(parts)
 
     def forward(self, x):
+        """The outputs."""
         return self.function(self, x)
 
 
