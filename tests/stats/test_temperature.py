@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
@@ -25,7 +27,11 @@ def test_is_what_a_general_minimizer_finds():
     assert found.value == pytest.approx(right.x, rel=1e-6)
     assert found.after == pytest.approx(right.fun, rel=1e-9)
     assert found.before == pytest.approx(negative_log_likelihood(3 * z, y), rel=1e-12)
-    assert found.steps < 15
+
+
+def test_newton_stops_where_it_has_arrived():
+    # rounding at the minimum must not throw it back to a bisection
+    assert max(temperature(3 * z, y).steps for z, y in map(partial(sample, 500), range(40))) < 15
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 300.0])

@@ -80,12 +80,12 @@ def temperature(logits: Logits, labels: Labels) -> Temperature:
         mean = float(slope.mean())
         low, high = (beta, high) if mean < 0 else (low, beta)
         step = beta - mean / curvature if curvature > 0 else math.nan
-        inside = low < step < high
-        following = step if inside else (2 * beta if high == math.inf else (low + high) / 2)
-        done = abs(following - beta) <= 1e-10 * beta  # Newton: the next error is its square
-        beta, steps = following, steps + 1
-        if done:
+        steps += 1
+        if abs(step - beta) <= 1e-9 * beta:  # Newton: the next error is about its square
+            beta = step
             break
+        inside = low < step < high
+        beta = step if inside else (2 * beta if high == math.inf else (low + high) / 2)
     slope, curvature = _slopes(beta, z, own)
     spread = float(np.sqrt((slope**2).mean() / len(y))) / curvature / beta**2
     after = float((logsumexp(beta * z, 1) - beta * own).mean())
