@@ -83,8 +83,8 @@ class Interrupted(WellposedError):  # noqa: N818 - nothing went wrong: somebody 
         super().__init__(f"stopped by signal {signal}; to go on: {how_to_resume}")
 
 
-def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence
-    """Raise `ArgumentError(message)` unless the condition holds.
+def require(condition: object, message: str) -> None:
+    """Raise `ArgumentError(message)` unless the condition, a bool of Python or numpy, holds.
 
     Raises:
         ArgumentError: If it does not hold.

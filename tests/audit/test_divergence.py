@@ -71,6 +71,7 @@ def test_it_runs_on_weights_that_are_not_finite(subject):
 
 
 @pytest.mark.parametrize("log", [None, [], [{"step": 1, "loss": 1.0}], ["x"] * 20])
+@pytest.mark.wrong_types
 def test_without_a_log_it_says_so(subject, log):
     with pytest.raises(ArgumentError, match=r"^divergence (reads|needs)"):
         divergence(subject(log=log))

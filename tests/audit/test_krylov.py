@@ -69,6 +69,7 @@ class Batches:
         return lambda v: self.matrices[number] @ v
 
 
+@pytest.mark.wrong_types
 def test_the_interval_holds_as_often_as_it_says():
     # 0.96 nominal; of 150 samples more than 15 misses have probability below 1e-3.
     root = torch.diag(torch.tensor([2.0, 1.6, *[1.0] * 6], dtype=torch.float64))

@@ -65,6 +65,7 @@ def test_a_steady_clock_raises_no_alarm(subject, seed):
     [None, [], clock(np.ones(19)), [{"step": 1, "seconds": 1.0}] * 40, ["x"] * 40,
      [{"step": k} for k in range(40)]],
 )  # fmt: skip
+@pytest.mark.wrong_types
 def test_what_it_cannot_read_it_says(subject, records):
     with pytest.raises(ArgumentError, match=r"^throughput (reads|needs)"):
         throughput(subject(clock=records))

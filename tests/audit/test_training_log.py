@@ -17,6 +17,7 @@ from wellposed.errors import ArgumentError
 from wellposed.losses import SquaredError
 
 
+@pytest.mark.wrong_types
 def test_a_log_of_ours_and_one_of_others(subject):
     ours = [
         {"event": "train", "step": 4, "objective": 1.0, "loss": 0.9, "lr": 0.1},
