@@ -182,6 +182,7 @@ def test_a_wrong_second_derivative_is_refused():
         curvature(model, LOSS, batches(6))
 
 
+@pytest.mark.wrong_types
 def test_bad_input_is_one_sentence():
     model = made("tanh")
     with pytest.raises(ArgumentError, match="over no examples"):

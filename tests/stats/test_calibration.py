@@ -126,6 +126,7 @@ def test_the_squared_error_has_no_bias():
         ([0.5], [1], {"bins": 0}, "at least one bin"),
     ],
 )
+@pytest.mark.wrong_types
 def test_says_what_is_wrong(c, a, options, said):
     with pytest.raises(ArgumentError, match=said):
         calibration(np.array(c, float), np.array(a, float), **options)

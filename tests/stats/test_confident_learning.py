@@ -60,11 +60,13 @@ def test_a_class_that_nobody_has_is_no_trouble():
         ([[0.5, 0.5]], [0, 1], "of shape"),
     ],
 )
+@pytest.mark.wrong_types
 def test_says_what_is_wrong(p, y, said):
     with pytest.raises(ArgumentError, match=said):
         confident_joint(np.array(p), np.array(y))
 
 
+@pytest.mark.wrong_types
 def test_nothing_to_count():
     with pytest.raises(ArgumentError, match="nothing to count"):
         confident_noise(np.zeros((2, 2), dtype=np.int64))

@@ -83,6 +83,7 @@ def test_one_example_and_no_error():
         ([0.5], [np.inf], "finite"),
     ],
 )
+@pytest.mark.wrong_types
 def test_says_what_is_wrong(c, x, said):
     with pytest.raises(ArgumentError, match=said):
         risk_coverage(np.array(c, float), np.array(x, float))

@@ -100,6 +100,7 @@ def test_logits_far_from_0_do_not_overflow():
         ([[1.0, 0.0]], [0, 1], "of shape"),
     ],
 )
+@pytest.mark.wrong_types
 def test_says_what_is_wrong(z, y, said):
     with pytest.raises(ArgumentError, match=said):
         temperature(np.array(z), np.array(y))

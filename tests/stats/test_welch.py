@@ -8,6 +8,7 @@ from wellposed.stats import welch_difference
 
 @pytest.mark.parametrize("level", [0.9, 0.99])
 @pytest.mark.parametrize(("n", "m", "scale"), [(2, 7, 1.0), (30, 4, 100.0), (8, 8, 1e-6)])
+@pytest.mark.wrong_types
 def test_agrees_with_scipy(n, m, scale, level):
     rng = np.random.default_rng(n)
     a, b = rng.normal(size=n), 3 + scale * rng.normal(size=m)
@@ -16,6 +17,7 @@ def test_agrees_with_scipy(n, m, scale, level):
     assert (low, high) == pytest.approx((oracle.low, oracle.high), rel=1e-9)
 
 
+@pytest.mark.wrong_types
 def test_coverage_with_unequal_scatters():
     rng = np.random.default_rng(1)
     covered = 0
