@@ -202,3 +202,11 @@ def test_nothing_is_left_behind_by_any_check(subject, net):
     assert model.training
     assert model[0].weight.grad is None
     assert not [f.statement for f in audit if "the check changed" in f.statement]
+
+
+def test_a_plan_is_carried_out_as_it_is(subject):
+    made = subject()
+    agenda = plan(made, ["weights", "gap"], "quick")
+    audit = examine(made, agenda)
+    assert (audit.budget, [f.check for f in audit.findings]) == ("quick", ["weights", "gap"])
+    assert [f.gradients for f in audit.findings] == list(agenda.gradients)

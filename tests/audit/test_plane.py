@@ -3,30 +3,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from tests.audit.bowls import EIGENVALUES, Bowl, quadratic
 
 from wellposed.audit import Subject, examine, plane
 from wellposed.audit._directions import filter_normalized
 from wellposed.errors import ArgumentError
 from wellposed.runs import Verdict
-
-
-class Bowl(nn.Module):
-    """The outputs are w - x, so that a weighted sum of squares is an exact quadratic of w."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.w = nn.Parameter(weights)
-
-    def forward(self, inputs):
-        return (self.w - inputs.view(-1, *self.w.shape)).flatten(1)
-
-
-EIGENVALUES = torch.logspace(0, 2, 12, dtype=torch.float64)
-
-
-def quadratic(outputs, targets):
-    return 0.5 * (outputs.square() * EIGENVALUES).sum(1)
 
 
 def bowl(shift=0.0, n=100):

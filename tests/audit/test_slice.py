@@ -1,30 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from tests.audit.bowls import EIGENVALUES, Bowl, quadratic
 from torch import nn
 
 from wellposed.audit import Subject, examine
 from wellposed.audit._directions import filter_normalized
 from wellposed.audit._slice import symmetric
 from wellposed.runs import Verdict
-
-
-class Bowl(nn.Module):
-    """The outputs are w - x, so that a weighted sum of squares is an exact quadratic of w."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.w = nn.Parameter(weights)
-
-    def forward(self, inputs):
-        return (self.w - inputs.view(-1, *self.w.shape)).flatten(1)
-
-
-EIGENVALUES = torch.logspace(0, 2, 12, dtype=torch.float64)
-
-
-def quadratic(outputs, targets):
-    return 0.5 * (outputs.square() * EIGENVALUES).sum(1)
 
 
 def bowl(offset=0.0, n=200):

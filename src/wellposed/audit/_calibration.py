@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from wellposed.audit._check import Check, forward
+from wellposed.audit._check import Check, forward_over
 from wellposed.audit._probabilities import Said, said
 from wellposed.audit._subject import Subject
 from wellposed.errors import ArgumentError, require
@@ -227,11 +227,8 @@ CHECK = Check(
     calibration,
     family="calibration",
     question="Are its probabilities frequencies?",
-    cost=lambda subject, examples=None, **_: forward(
-        sum(
-            min(len(subject.parts[p]), examples or len(subject.parts[p]))
-            for p in {subject.judged, "validation"} & set(subject.parts)
-        )
+    cost=lambda subject, examples=None, **_: forward_over(
+        subject, (subject.judged, "validation"), examples
     ),
     settings={
         "quick": {"examples": 1000, "draws": 500},

@@ -1,6 +1,6 @@
 """A check: a function from the subject to a finding, with what it asks and what it costs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, final, get_args
 
@@ -19,6 +19,12 @@ Settings: TypeAlias = Mapping[str, Any]
 def forward(examples: float) -> int:
     """The cost of that many forward passes, in gradient evaluations of one example: a third."""
     return round(examples / 3)
+
+
+def forward_over(subject: Subject, parts: Iterable[str], examples: int | None) -> int:
+    """The cost of a forward pass over at most that many examples of each part there is."""
+    sizes = [len(subject.parts[part]) for part in set(parts) & set(subject.parts)]
+    return forward(sum(size if examples is None else min(size, examples) for size in sizes))
 
 
 @final

@@ -60,7 +60,7 @@ class Observer(Protocol):
 
 def examine(
     subject: Subject,
-    checks: Iterable[str | Check | Callable[[Subject], Finding]] | None = None,
+    checks: Plan | Iterable[str | Check | Callable[[Subject], Finding]] | None = None,
     budget: Budget = "standard",
     *,
     known: Audit | None = None,
@@ -75,15 +75,16 @@ def examine(
 
     Args:
         subject: Network, data, loss.
-        checks: Names of checks or families, checks of your own, or None for all of the budget.
-        budget: "quick", "standard" or "deep"; `plan` says what it costs.
+        checks: Names of checks or families, checks of your own, None for all of the
+            budget, or what `plan` returned, which is not measured again then.
+        budget: "quick", "standard" or "deep", unless a plan says it; `plan` says what it costs.
         known: The audit of the same subject that was interrupted; its findings are kept.
         observer: Told of every step, for a progress bar.
 
     Raises `UnknownNameError` for a name that no check has.
     """
-    agenda = plan(subject, checks, budget)
-    audit = Audit(subject.describe(), budget, subject.seed, (), complete=False)
+    agenda = checks if isinstance(checks, Plan) else plan(subject, checks, budget)
+    audit = Audit(subject.describe(), agenda.budget, subject.seed, (), complete=False)
     kept = _reusable(known, audit)
     if observer is not None:
         observer.begin(agenda)

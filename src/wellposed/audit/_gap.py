@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from wellposed.audit._check import Check, forward
+from wellposed.audit._check import Check, forward_over
 from wellposed.audit._subject import Subject
 from wellposed.problem import top_k_error
 from wellposed.runs import Bars, Finding, Threshold, Verdict
@@ -105,11 +105,6 @@ CHECK = Check(
     gap,
     family="generalization",
     question="How much worse is it on examples that it was not trained on?",
-    cost=lambda subject, examples=None: forward(
-        sum(
-            min(len(subject.parts[p]), examples or len(subject.parts[p]))
-            for p in {"train", subject.judged} & set(subject.parts)
-        )
-    ),
+    cost=lambda subject, examples=None: forward_over(subject, ("train", subject.judged), examples),
     settings={"quick": {"examples": 1000}, "standard": {"examples": 10_000}, "deep": {}},
 )

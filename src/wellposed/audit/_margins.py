@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wellposed.audit._check import Check, forward
+from wellposed.audit._check import Check, forward_over
 from wellposed.audit._subject import Subject
 from wellposed.errors import require
 from wellposed.problem import top_k_error
@@ -156,11 +156,6 @@ CHECK = Check(
     margins,
     family="generalization",
     question="How clearly does it decide?",
-    cost=lambda subject, examples=None: forward(
-        sum(
-            min(len(subject.parts[p]), examples or len(subject.parts[p]))
-            for p in {"train", subject.judged} & set(subject.parts)
-        )
-    ),
+    cost=lambda subject, examples=None: forward_over(subject, ("train", subject.judged), examples),
     settings={"quick": {"examples": 1000}, "standard": {"examples": 10_000}, "deep": {}},
 )

@@ -101,7 +101,7 @@ def audit(
         before = _before(folder)
         beside = before if only else None
         with AuditProgress(console, lambda audit: _beside(beside, audit).write(folder)) as progress:
-            found = examine(made, only, chosen, known=before, observer=progress)
+            found = examine(made, agenda, known=before, observer=progress)
         found = _beside(beside, found)
         found.write(folder)
         if folder.kind == "audit":

@@ -1,15 +1,10 @@
 """How far an audit is: a bar with the time left on a terminal, a line per check elsewhere."""
 
-import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
+from wellposed.cli._bar import Bar
 from wellposed.cli._output import Output
 
 if TYPE_CHECKING:
@@ -17,7 +12,7 @@ if TYPE_CHECKING:
     from wellposed.runs import Audit, Finding
 
 
-class AuditProgress(AbstractContextManager["AuditProgress"]):
+class AuditProgress(Bar):
     """Watches an audit, and keeps every finding as soon as there is one.
 
     Args:
@@ -26,35 +21,11 @@ class AuditProgress(AbstractContextManager["AuditProgress"]):
     """
 
     def __init__(self, out: Output, keep: Callable[["Audit"], None]) -> None:
-        self._out, self._keep = out, keep
+        super().__init__(out, "audit")
+        self._keep = keep
         self._plan: Plan | None = None
         self._done = self._ended = 0
         self._started = time.monotonic()
-        self._bar: Progress | None = None
-        if sys.stderr.isatty() and not out.as_json:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=Console(stderr=True),
-                transient=True,
-            )
-
-    def __enter__(self) -> "AuditProgress":
-        if self._bar is not None:
-            self._bar.start()
-            self._bar.add_task("audit", total=1.0, left="")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
     def begin(self, plan: "Plan") -> None:
         """Say what is going to be done, and what it costs."""

@@ -1,15 +1,12 @@
 """How far a race is: a bar on a terminal, a line per run elsewhere, or JSON."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn
 
+from wellposed.cli._bar import Bar
 from wellposed.cli._output import Output
 
 if TYPE_CHECKING:
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
     from wellposed.train import Start, Step
 
 
-class RaceProgress(AbstractContextManager["RaceProgress"]):
+class RaceProgress(Bar):
     """Watches a race and the training of each of its runs.
 
     The time that is left is estimated from the gradients taken in this call; a run that was
@@ -28,7 +25,7 @@ class RaceProgress(AbstractContextManager["RaceProgress"]):
     """
 
     def __init__(self, out: Output) -> None:
-        self._out = out
+        super().__init__(out, "race", TextColumn("{task.percentage:>3.0f} %"))
         self._entries: Sequence[Entry] = ()
         self._entry: Entry | None = None
         self._ended = 0
@@ -36,32 +33,6 @@ class RaceProgress(AbstractContextManager["RaceProgress"]):
         self._steps = 0  # taken in this call
         self._left_in_run = 0
         self._started = time.monotonic()
-        self._bar: Progress | None = None
-        if sys.stderr.isatty() and not out.as_json:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.percentage:>3.0f} %"),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=Console(stderr=True),
-                transient=True,
-            )
-
-    def __enter__(self) -> "RaceProgress":
-        if self._bar is not None:
-            self._bar.start()
-            self._bar.add_task("race", total=1.0, left="")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
     def begin_race(self, entries: "Sequence[Entry]") -> None:
         """Remember how many runs there are."""
