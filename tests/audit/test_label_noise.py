@@ -108,6 +108,19 @@ def test_a_network_that_knows_nothing_does_not_accuse_the_labels():
     assert "errs too often itself" in finding.statement
 
 
+def test_a_network_that_guesses_between_two_classes_does_not_accuse_the_labels():
+    x, y, _ = clusters(2000, 0, classes=2)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        network = nn.Linear(2, 2)
+        with torch.no_grad():  # it looks along the clouds, where there is nothing to see
+            network.weight.copy_(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]))
+            network.bias.copy_(torch.tensor([-4.0, 4.0]))
+        finding = found(Subject(network, {"test": (x, y)}, seed=seed))
+        assert finding.verdict is Verdict.UNKNOWN
+        assert "errs too often itself" in finding.statement
+
+
 def test_hard_classes_are_no_wrong_labels():
     # neighbouring clouds overlap: a third of the answers is wrong, but not the clear ones
     for seed in range(5):

@@ -52,8 +52,30 @@ def test_a_pickle_of_a_stranger_is_not_run(tmp_path):
     with pytest.raises(DataError, match=r"holds more than tensors, or is damaged"):
         read_weights(tmp_path / "w.pt")
     torch.save({"state_dict": Bomb()}, tmp_path / "v.pt")
-    with pytest.raises(DataError, match="is not unpickled"):
+    with pytest.raises(
+        DataError, match=r"is not unpickled, since it asks for [\w.]+; save"
+    ) as said:
         read_weights(tmp_path / "v.pt")
+    assert "weights_only" not in str(said.value)  # torch's advice is to run it
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fits"),
+    [(torch.float64, True), (torch.bfloat16, True), (torch.int8, True), (torch.complex64, False)],
+)
+def test_numbers_are_cast_where_no_more_than_rounding_is_lost(net, dtype, fits):
+    state = net.state_dict()
+    state["0.weight"] = torch.arange(12.0).reshape(4, 3).to(dtype)
+    if fits:
+        put_weights(net, state, "w.pt")
+        assert torch.equal(net[0].weight, torch.arange(12.0).reshape(4, 3))
+    else:
+        with pytest.raises(DataError, match=r"0\.weight is torch\.complex64, which torch\.float32"):
+            put_weights(net, state, "w.pt")
+    state["0.weight"] = torch.zeros(4, 3)
+    state["1.num_batches_tracked"] = torch.tensor(2.5)
+    with pytest.raises(DataError, match=r"is torch\.float32, which torch\.int64 of the model"):
+        put_weights(net, state, "w.pt")
 
 
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])

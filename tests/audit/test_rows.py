@@ -36,6 +36,27 @@ def test_integers_stay_integers():
     assert parts_of((tokens, Y[:2]))["test"].take(ROWS[1:])[0].dtype == torch.int64
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.bool])
+def test_class_numbers_become_int64(dtype):
+    data = [(x, y) for x, y in zip(X, Y.to(dtype), strict=True)]
+    for part in ((X, Y.to(dtype)), data):
+        targets = parts_of(part)["test"].take(ROWS)[1]
+        assert targets.dtype == torch.int64
+        assert torch.equal(targets, Y[ROWS])
+
+
+def test_an_item_that_cannot_be_read_is_named():
+    class Gone:
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, row):
+            raise OSError("the disk is gone")
+
+    with pytest.raises(ArgumentError, match=r"item 2 of the dataset .* OSError: the disk is gone"):
+        parts_of(Gone())["test"].take(ROWS)
+
+
 def test_a_dataset_of_ours_is_taken_with_its_parts():
     data = load(XOR(n=60))
     parts = parts_of(data)

@@ -111,7 +111,7 @@ def test_classes_are_numbers_where_nobody_names_them(subject, blobs):
     assert subject(classes=["a", "b", "c"]).require_classes("x") == ("a", "b", "c")
     assert subject(data=(x, y.float())).classes == ()
     assert subject(loss=SquaredError()).classes == ()
-    assert subject(nn.Linear(4, 1)).classes == ()
+    assert subject(nn.Linear(4, 1), loss=lambda o, t: (o[:, 0] - t) ** 2).classes == ()
     with pytest.raises(ArgumentError, match="gap is about classifiers"):
         subject(classes=()).require_classes("gap")
 
@@ -194,3 +194,27 @@ def test_a_model_without_parameters_is_on_the_cpu(subject):
     made = subject(nn.Identity(), classes=())
     assert made.device.type == "cpu"
     assert made.parameters == []
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_labels_without_a_logit_are_refused_in_one_sentence(net, blobs, step):
+    x, y = blobs(30)
+    said = rf"train labels are {step} to {2 + step}, where .* gives 3 logits"
+    with pytest.raises(ArgumentError, match=said):
+        Subject(net(), {"train": (x, y + step), "test": (x, y)})
+
+
+def test_one_logit_is_no_classifier_for_cross_entropy(net, blobs):
+    x, y = blobs(30)
+    with pytest.raises(ArgumentError, match=r"gives 1 logit per example: class numbers are 0 to 0"):
+        Subject(net(0, nn.Linear(4, 1)), (x, y.clamp(max=1)))
+
+
+def test_labels_that_the_loss_leaves_out_stop_only_checks_about_classes(net, blobs):
+    x, y = blobs(30)
+    made = Subject(net(), (x, torch.where(torch.arange(30) < 7, -100, y)))
+    with pytest.raises(
+        ArgumentError, match=r"gap needs class numbers, and the test labels are -100"
+    ):
+        made.require_classes("gap")
+    assert made.losses(made.model(x), made.take("test")[1])[:7].abs().max() == 0

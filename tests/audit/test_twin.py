@@ -62,6 +62,20 @@ def test_the_least_precise_step_is_found(subject, net, layer, precision):
     assert not found.model.training
 
 
+def test_targets_that_are_no_class_numbers_follow(subject, net):
+    x = torch.randn(20, 4)
+
+    def loss(outputs, targets):
+        return nn.functional.binary_cross_entropy_with_logits(
+            outputs, targets, reduction="none"
+        ).squeeze(1)
+
+    made = subject(net(0, nn.Linear(4, 1)), data=(x, (x[:, :1] > 0).float()), loss=loss)
+    found = twin(made, "x", 5)
+    assert found.targets.dtype == torch.float64
+    assert found.losses(found.model(found.inputs), found.targets).dtype == torch.float64
+
+
 def test_weights_of_a_torch_loss_follow(subject):
     weight = torch.tensor([1.0, 2.0, 3.0])
     made = subject(loss=nn.CrossEntropyLoss(weight=weight, reduction="none"))

@@ -29,7 +29,7 @@ LEVEL, LIKELY, RARE, CLEAR, CLEAREST = 0.95, 0.8, 0.01, 0.2, 0.05
 USUAL = 0.033
 """Mean share of label errors in ten test sets; Northcutt, Athalye and Mueller, arXiv:2103.14749."""
 WEAK = 0.5
-"""A judge that contradicts more labels than this knows too little."""
+"""A judge that errs more than this, in units of always naming one class, knows too little."""
 FEATURES, FEWEST, SHOWN = 784, 100, 12
 
 
@@ -234,7 +234,8 @@ def _judge(o: Opinion, excess: tuple[float, float] | None) -> tuple[Verdict, Opi
     top, m = o.count(CLEAREST)
     rises = newcombe((k - top, max(1, n - m)), (top, m), 1 - 2 * RARE)[0] > 0
     agrees = clopper_pearson(top, m, LIKELY)[0] > USUAL
-    if o.against.mean() > WEAK or rises or not agrees:
+    blind = 1 - np.bincount(o.labels).max() / len(o.labels)
+    if o.against.mean() > WEAK * blind or rises or not agrees:
         return Verdict.UNKNOWN, o, f"; {o.judge} errs too often itself to judge {o.part}"
     return Verdict.WARN, o, f"; so about {100 * k / n:.0f} % of the {o.part} labels are wrong"
 

@@ -1,5 +1,7 @@
 """Weights from a file that may come from strangers: tensors only, sizes looked at first."""
 
+import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,12 +44,14 @@ def read_weights(path: Path | str, *, limit: int = 32 * 2**30) -> dict[str, Tens
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on protocols of pickle
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, OSError, EOFError) as error:
         raise DataError(f"{path} is damaged: {_line(error)}; get a fresh copy") from error
     except Exception as error:
         raise DataError(
-            f"{path} holds more than tensors, or is damaged, and is not unpickled: {_line(error)}; "
+            f"{path} holds more than tensors, or is damaged, and is not unpickled{_asks(error)}; "
             "save the state dict alone: torch.save(model.state_dict(), path)"
         ) from error
     return _state(found, path)
@@ -63,7 +67,7 @@ def put_weights(model: nn.Module, state: Mapping[str, Tensor], where: str) -> No
         state: Tensors by name.
         where: What the weights are called in an error.
 
-    Raises `DataError` if a name is missing or too many, or a shape differs.
+    Raises `DataError` if a name is missing or too many, or a shape or the kind of numbers differs.
     """
     model.load_state_dict(fitted_weights(model, state, where))
 
@@ -77,7 +81,7 @@ def fitted_weights(model: nn.Module, state: Mapping[str, Tensor], where: str) ->
         where: What the weights are called in an error.
 
     Raises:
-        DataError: If a name is missing or too many, or a shape differs.
+        DataError: If a name is missing or too many, or a shape or the kind of numbers differs.
     """
     right = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
     given = _without_prefix(state, right)
@@ -100,7 +104,18 @@ def misfit(given: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> str:
         if given[name].shape != value.shape:
             found, wanted = tuple(given[name].shape), tuple(value.shape)
             return f"{name} has shape {found}, the model's has {wanted}"
+        if not _keeps(given[name], value.dtype):
+            return f"{name} is {given[name].dtype}, which {value.dtype} of the model cannot hold"
     return ""
+
+
+def _keeps(value: Tensor, dtype: torch.dtype) -> bool:
+    """Whether numbers become others by no more than rounding."""
+    if value.is_complex() or dtype.is_complex:
+        return dtype.is_complex
+    if value.is_floating_point() and dtype.is_floating_point:
+        return True
+    return torch.equal(value.to(dtype).to(value.dtype), value)
 
 
 def _without_prefix(state: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -139,6 +154,12 @@ def _unpacked(path: Path) -> int:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _asks(error: Exception) -> str:
+    """What a pickle would have run, in words; torch's own advice is to run it."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f", since it asks for {found[1]}" if found else ""
 
 
 def _line(error: Exception) -> str:

@@ -31,7 +31,7 @@ class Held:
 
     Args:
         inputs: Shape (n, ...), of any type: integers stay integers (tokens).
-        targets: Shape (n, ...).
+        targets: Shape (n, ...); class numbers of any integer type become int64.
     """
 
     def __init__(self, inputs: Tensor, targets: Tensor) -> None:
@@ -40,7 +40,7 @@ class Held:
             f"found {len(inputs)} inputs and {len(targets)} targets; there must be one target per "
             "input, and at least one",
         )
-        self._inputs, self._targets = inputs, targets
+        self._inputs, self.targets = inputs, _numbers(targets)
 
     def __len__(self) -> int:
         return len(self._inputs)
@@ -48,7 +48,7 @@ class Held:
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The inputs and targets of these rows, in this order."""
         rows = rows.to(self._inputs.device)
-        return self._inputs[rows], self._targets[rows.to(self._targets.device)]
+        return self._inputs[rows], self.targets[rows.to(self.targets.device)]
 
 
 @final
@@ -70,9 +70,9 @@ class Indexed:
         """The inputs and targets of these rows, in this order.
 
         Raises:
-            ArgumentError: If an item is no pair, or inputs differ in shape.
+            ArgumentError: If an item cannot be read, is no pair, or inputs differ in shape.
         """
-        items = [self._dataset[row] for row in rows.tolist()]
+        items = [self._item(row) for row in rows.tolist()]
         pairs = all(isinstance(item, tuple | list) and len(item) == 2 for item in items)
         if not pairs:
             raise ArgumentError(
@@ -86,7 +86,22 @@ class Indexed:
             f"inputs have the shapes {sorted(shapes)[:3]}; an audit stacks them into batches, so "
             "resize or pad them to one shape",
         )
-        return torch.stack(inputs), torch.stack([_tensor(item[1], "target") for item in items])
+        targets = torch.stack([_tensor(item[1], "target") for item in items])
+        return torch.stack(inputs), _numbers(targets)
+
+    def _item(self, row: int) -> Any:
+        """One example as the dataset gives it.
+
+        Raises:
+            ArgumentError: If it raises something instead.
+        """
+        try:
+            return self._dataset[row]
+        except Exception as error:
+            fault = (str(error).strip().splitlines() or [""])[0][:200]
+            raise ArgumentError(
+                f"item {row} of the dataset cannot be read: {type(error).__name__}: {fault}"
+            ) from error
 
 
 def parts_of(data: Any) -> dict[str, Rows]:
@@ -124,6 +139,12 @@ def _tensor(value: Any, what: str) -> Tensor:
             f"found a {type(value).__name__} as the {what}; an audit needs tensors or arrays, so "
             "convert it, as torchvision's ToTensor does with pictures"
         ) from error
+
+
+def _numbers(targets: Tensor) -> Tensor:
+    """Integers as int64, of which torch counts and gathers; other targets as they are."""
+    whole = not (targets.is_floating_point() or targets.is_complex())
+    return targets.long() if whole else targets
 
 
 def _part(part: Any) -> Rows:

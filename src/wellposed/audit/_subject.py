@@ -101,6 +101,7 @@ class Subject:
         self.data_name = data_name or str(getattr(data, "name", "the data"))
         self.seed, self.batch_size = seed, batch_size
         self._cache: dict[Any, Any] = {}
+        self._unlabelled = ""
         self.classes = self._classes(classes, getattr(data, "classes", None))
 
     @property
@@ -122,8 +123,10 @@ class Subject:
         """The names of the classes.
 
         Raises:
-            ArgumentError: If the subject is no classifier.
+            ArgumentError: If the subject is no classifier, or has labels that are no class numbers.
         """
+        if self._unlabelled:
+            raise ArgumentError(f"{check} needs class numbers, and {self._unlabelled}")
         if not self.classes:
             raise ArgumentError(
                 f"{check} is about classifiers: logits of shape (batch, classes) and class numbers "
@@ -306,7 +309,46 @@ class Subject:
             f"{len(names)} classes are named, but {self.name} gives outputs of shape "
             f"{tuple(outputs.shape)}; a classifier gives one logit per class",
         )
+        if numbers and outputs.dim() == 2:
+            self._unlabelled = self._outside(outputs[:1].cpu())
         return names
+
+    def _outside(self, output: Tensor) -> str:
+        """Which labels have no logit though the loss takes them, in words; empty if all have one.
+
+        Looks at those labels that are known without reading inputs.
+
+        Raises:
+            ArgumentError: If the loss does not take one, as cross-entropy does not.
+        """
+        k, said = output.shape[1], ""
+        for name, part in self.parts.items():
+            labels = getattr(part, "targets", None)
+            if not isinstance(labels, Tensor) or labels.dim() != 1 or labels.is_floating_point():
+                continue
+            outside = labels[(labels < 0) | (labels >= k)]
+            if not len(outside):
+                continue
+            fault = (
+                f"the {name} labels are {int(labels.min())} to {int(labels.max())}, where "
+                f"{self.name} gives {k} logit{'s' if k > 1 else ''} per example"
+            )
+            if self._takes(output, labels.new_zeros(1)) and not self._takes(output, outside[:1]):
+                raise ArgumentError(
+                    f"{fault}: class numbers are 0 to {k - 1}; number the classes from 0, or give "
+                    "a model with a logit for each, or the loss it was trained on"
+                )
+            said = said or f"{fault}; leave out the {len(outside):,} examples that have none"
+        return said
+
+    def _takes(self, output: Tensor, label: Tensor) -> bool:
+        """Whether the loss has a value for a label."""
+        try:
+            with torch.no_grad():
+                self.loss(output, label.cpu())
+        except Exception:  # noqa: BLE001 - a user's loss may raise anything
+            return False
+        return True
 
 
 def weights_digest(state: Mapping[str, Any]) -> str:

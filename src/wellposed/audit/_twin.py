@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
@@ -90,7 +90,7 @@ def twin(subject: Subject, check: str, n: int, part: str | None = None) -> Twin:
         )
         if dtype is torch.float64 and seen.eps > torch.finfo(torch.float64).eps:
             continue  # some step is in float32 all the same: then let all of them be
-        return Twin(made.model, made.inputs, targets, made.losses, made.penalty, seen.eps)
+        return replace(made, eps=seen.eps)
     raise ArgumentError(f"{check} works on a copy of the network, which fails: {fault}")
 
 
