@@ -9,7 +9,7 @@ from wellposed.audit import Subject
 from wellposed.audit._krylov import _reach, _subsets, cost, ends
 from wellposed.errors import ArgumentError
 from wellposed.losses import SquaredError
-from wellposed.regularizers import L2
+from wellposed.regularizers import L2, InputGradient
 
 
 def dense(subject, part="train"):
@@ -55,6 +55,19 @@ def test_the_regularizer_is_part_of_it(subject):
     full = ends(subject(regularizer=L2(0.5)), "test", examples=60, subsets=2, steps=15)
     # biases are no weights to L2, so the spectrum does not just move
     assert full.ritz.values[-1] > bare.ritz.values[-1] + 0.2
+
+
+def test_a_regularizer_of_the_batch_is_part_of_it(subject):
+    # At h = weight the objective is the loss at x + h sign(g), and nothing but that has curvature.
+    term = InputGradient(0.3, power=1)
+    full = ends(subject(regularizer=term), "test", examples=60, subsets=2, steps=15)
+    moved = subject()
+    inputs, targets = moved.take("train")
+    inputs.requires_grad_()
+    (g,) = torch.autograd.grad(moved.losses(moved.model(inputs), targets).sum(), inputs)
+    data = {"train": (inputs.detach() + 0.3 * g.sign(), targets)}
+    alone = ends(subject(data=data), "test", examples=60, subsets=2, steps=15)
+    assert full.ritz.values[-1] == pytest.approx(alone.ritz.values[-1], rel=1e-3)
 
 
 class Batches:

@@ -7,8 +7,8 @@ from torch import nn
 from wellposed.audit import Descent, Subject
 from wellposed.audit._subject import weights_digest
 from wellposed.errors import ArgumentError
-from wellposed.losses import SquaredError
-from wellposed.regularizers import L2
+from wellposed.losses import CrossEntropy, SquaredError
+from wellposed.regularizers import L2, InputGradient
 
 
 class Wrong(nn.Module):
@@ -60,6 +60,14 @@ def test_the_objective_is_mean_loss_plus_regularizer(subject):
     batch = made.take("test")
     squares = sum(p.square().sum() for p in made.parameters if p.dim() > 1)
     torch.testing.assert_close(made.objective(*batch) - plain.objective(*batch), squares / 4)
+
+
+def test_the_objective_holds_a_regularizer_of_the_batch_with_the_loss_of_the_subject(subject):
+    loss, term = CrossEntropy(label_smoothing=0.2), InputGradient(0.1, power=1)
+    made = subject(loss=loss, regularizer=term)
+    inputs, targets = made.take("test")
+    whole = term.objective(made.model, inputs, targets, loss)
+    torch.testing.assert_close(made.objective(inputs, targets), whole)
 
 
 def test_quiet_gives_attention_second_derivatives_and_modes_back(subject, net):

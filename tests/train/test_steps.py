@@ -17,7 +17,7 @@ from wellposed.optim import (
     NewtonCG,
 )
 from wellposed.problem import Problem
-from wellposed.regularizers import L2
+from wellposed.regularizers import L2, InputGradient
 from wellposed.train import steps
 
 OPTIMIZERS = {
@@ -124,6 +124,19 @@ def test_accumulation_equals_the_gradient_of_the_union():
     )
     torch.testing.assert_close(step.objective, objective, rtol=0, atol=1e-14)
     assert step.wrong == wrong
+
+
+def test_a_penalty_of_the_batch_is_averaged_over_an_accumulation():
+    data = [(x.double(), y) for x, y in batches(2)]
+    data[1] = (data[1][0][:2], data[1][1][:2])
+    model, term = line().double(), InputGradient(0.3, estimator="exact")
+    wanted = [term.penalty(model, *batch).item() for batch in data]
+    problem = Problem(None, model, CrossEntropy(), term)
+    (step,) = steps(problem, SGD(model.parameters(), lr=0.0), data, accumulate=2)
+    sizes = [len(y) for _, y in data]
+    mean = sum(p * n for p, n in zip(wanted, sizes, strict=True)) / sum(sizes)
+    assert step.penalty.item() == pytest.approx(mean, rel=1e-12)
+    assert wanted[0] != pytest.approx(wanted[1], rel=1e-3)
 
 
 def test_the_last_group_of_an_accumulation_may_be_shorter():

@@ -140,7 +140,7 @@ def _penalty(subject: Subject) -> Penalty | None:
         return None
 
     def penalty(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        return regularizer(Point(model, inputs, targets))
+        return regularizer(Point(model, inputs, targets, subject.loss))
 
     return penalty
 

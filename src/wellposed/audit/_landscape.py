@@ -232,13 +232,14 @@ class Landscape:
             own = {**dict(copied.named_parameters()), **dict(copied.named_buffers())}
             for name, value in {**weights, **(buffers or {})}.items():
                 own[name].copy_(value)
-            total, subject = 0.0, self.subject
+            total, subject, penalty = 0.0, self.subject, self.subject.regularizer
             with eval_mode(copied):
                 for inputs, targets in self._chunks():
                     total += float(subject.losses(copied(inputs), targets).double().sum())
-                penalty = subject.regularizer
-                extra = 0.0 if penalty is None else float(penalty(Point(copied, inputs, targets)))
-            return total / len(self.inputs) + extra
+                    if penalty is not None:
+                        at = Point(copied, inputs, targets, subject.loss)
+                        total += len(inputs) * float(penalty(at))
+            return total / len(self.inputs)
         return float("nan")
 
     def statistics(
@@ -322,7 +323,7 @@ class _Whole(nn.Module):
         losses = subject.losses(self.model(inputs), targets)
         if subject.regularizer is None:
             return losses
-        return losses + subject.regularizer(Point(self.model, inputs, targets))
+        return losses + subject.regularizer(Point(self.model, inputs, targets, subject.loss))
 
 
 def cost(subject: Subject, examples: int, forwards: float, gradients: float = 0.0) -> int:

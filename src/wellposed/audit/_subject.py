@@ -197,7 +197,7 @@ class Subject:
         value = self.losses(self.model(inputs), targets).mean()
         if self.regularizer is None:
             return value
-        return value + self.regularizer(Point(self.model, inputs, targets))
+        return value + self.regularizer(Point(self.model, inputs, targets, self.loss))
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Loss per example, shape (batch,).

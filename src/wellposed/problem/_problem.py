@@ -17,9 +17,10 @@ class Terms:
     """The parts of the objective on one batch, for loops that also want the error or the loss.
 
     Args:
-        outputs: f(x; w), shape (batch, ...).
+        outputs: f(x; w), shape (batch, ...); those at perturbed inputs where a regularizer that
+            trains on them (`AdversarialTraining`) needs no others.
         targets: y, shape (batch, ...).
-        penalty: R(w), shape (); 0 without a regularizer.
+        penalty: R(w), shape (); 0 without a regularizer, and where it is not computed apart.
         objective: Mean loss + penalty, shape (): what is differentiated.
         loss: Of the problem.
     """
@@ -44,7 +45,8 @@ class Problem:
     $$\min_w\; \mathbb{E}_{(x, y) \sim \text{data}}\; \ell(f(x; w), y) + R(w)$$
 
     Training, audit and comparison all take this object; none of them is needed to use it.
-    Evaluating the objective and its gradient on a batch is one gradient evaluation per example.
+    Evaluating the objective and its gradient on a batch is one gradient evaluation per example,
+    besides what a regularizer says that it costs.
 
     Args:
         data: Where examples come from, a `wellposed.data.Dataset`; the objective does not look
@@ -72,7 +74,14 @@ class Problem:
     def parts(
         self, inputs: Float[Tensor, "batch ..."], targets: Shaped[Tensor, "batch ..."]
     ) -> Terms:
-        """The parts of the objective on one batch, from one forward pass."""
+        """The parts of the objective on one batch, from one forward pass.
+
+        A regularizer that perturbs the inputs takes more passes, and shares this one.
+        """
+        at = Point(self.model, inputs, targets, self.loss)
+        whole = None if self.regularizer is None else self.regularizer.whole(at)
+        if whole is not None:
+            return Terms(whole.outputs, targets, whole.penalty, whole.objective, self.loss)
         outputs = self.model(inputs)
         if isinstance(self.loss, Loss):
             mean = self.loss.mean(outputs, targets)
@@ -80,5 +89,5 @@ class Problem:
             mean = mean_per_example(self.loss(outputs, targets), outputs)
         if self.regularizer is None:
             return Terms(outputs, targets, mean.new_zeros(()), mean, self.loss)
-        penalty = self.regularizer(Point(self.model, inputs, targets))
+        penalty = self.regularizer(at)
         return Terms(outputs, targets, penalty, mean + penalty, self.loss)

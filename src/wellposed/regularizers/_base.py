@@ -1,15 +1,21 @@
 """What every regularizer is, and which parameters count as weights."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
+from torch.nn import functional
 
 from wellposed.errors import ArgumentError, require
+from wellposed.regularizers._adversary import Adversary
+
+PerExample = Callable[[Tensor, Tensor], Tensor]
+cross_entropy: PerExample = partial(functional.cross_entropy, reduction="none")
 
 
 @final
@@ -21,11 +27,13 @@ class Point:
         model: The network f, at its current weights.
         inputs: The batch x, shape (batch, ...), or None where there is none.
         targets: The batch y, or None.
+        loss: (outputs, targets) -> losses per example, shape (batch,): that of the objective.
     """
 
     model: nn.Module
     inputs: Tensor | None = None
     targets: Tensor | None = None
+    loss: PerExample = cross_entropy
 
     @property
     def weights(self) -> Mapping[str, Tensor]:
@@ -33,6 +41,39 @@ class Point:
         return {
             name: p for name, p in self.model.named_parameters() if p.requires_grad and is_weight(p)
         }
+
+    def losses(self, outputs: Tensor) -> Float[Tensor, " batch"]:
+        """The loss of each example of the batch at these outputs.
+
+        Raises:
+            ArgumentError: If it is not one value per example.
+        """
+        if self.targets is None:
+            raise ArgumentError("the loss needs targets, and this point has none; give the batch y")
+        found = self.loss(outputs, self.targets)
+        require(
+            found.shape == outputs.shape[:1],
+            f"a loss gives one value per example, here shape ({len(outputs)},), but got shape "
+            f"{tuple(found.shape)}; a torch loss needs reduction='none'",
+        )
+        return found
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """An objective on a batch that a regularizer has evaluated as a whole.
+
+    Args:
+        outputs: The outputs that the objective is about, shape (batch, ...): f(x; w), or those at
+            the perturbed inputs where f(x; w) is not needed.
+        penalty: The share of R in it, shape (); 0 where it is not computed apart.
+        objective: Mean loss + R, shape (): what is differentiated.
+    """
+
+    outputs: Tensor
+    penalty: Float[Tensor, ""]
+    objective: Float[Tensor, ""]
 
 
 class Regularizer(ABC):
@@ -44,6 +85,41 @@ class Regularizer(ABC):
     @abstractmethod
     def __call__(self, at: Point) -> Float[Tensor, ""]:
         """Value at the current weights, shape ()."""
+
+    def whole(self, at: Point) -> Evaluated | None:  # noqa: ARG002 - of those that override it
+        """Mean loss + R in one go, for an R that shares work with the loss; None for all others."""
+        return None
+
+    @property
+    def adversary(self) -> Adversary | None:
+        """Whom training defends against; None if nobody."""
+        return None
+
+    @final
+    def penalty(
+        self,
+        model: nn.Module,
+        inputs: Float[Tensor, "batch ..."] | None = None,
+        targets: Shaped[Tensor, "batch ..."] | None = None,
+        loss: PerExample = cross_entropy,
+    ) -> Float[Tensor, ""]:
+        """R, to be added to the mean loss in a loop of your own."""
+        return self(Point(model, inputs, targets, loss))
+
+    @final
+    def objective(
+        self,
+        model: nn.Module,
+        inputs: Float[Tensor, "batch ..."],
+        targets: Shaped[Tensor, "batch ..."],
+        loss: PerExample = cross_entropy,
+    ) -> Float[Tensor, ""]:
+        """Mean loss + R in a loop of your own; what both need is computed once."""
+        at = Point(model, inputs, targets, loss)
+        found = self.whole(at)
+        if found is not None:
+            return found.objective
+        return at.losses(model(inputs)).mean() + self(at)
 
     def __add__(self, other: "Regularizer") -> "Sum":
         """The regularizer whose value is the sum of both values."""
@@ -95,6 +171,21 @@ class Sum(Regularizer):
     def __call__(self, at: Point) -> Float[Tensor, ""]:
         """Sum of the values of all terms."""
         return torch.stack([term(at) for term in self.terms]).sum()
+
+    def whole(self, at: Point) -> Evaluated | None:
+        """The first term that evaluates the objective as a whole does so; the others are added."""
+        for index, term in enumerate(self.terms):
+            found = term.whole(at)
+            if found is not None:
+                rest = [other(at) for other in self.terms[:index] + self.terms[index + 1 :]]
+                extra = torch.stack(rest).sum() if rest else found.penalty.new_zeros(())
+                return Evaluated(found.outputs, found.penalty + extra, found.objective + extra)
+        return None
+
+    @property
+    def adversary(self) -> Adversary | None:
+        """Of the first term that has one."""
+        return next((term.adversary for term in self.terms if term.adversary is not None), None)
 
     def prox_(self, parameters: Sequence[Tensor], step: float) -> None:
         """Apply the proximal map of the whole sum, in place.

@@ -141,16 +141,17 @@ def _evaluate(
     for inputs, targets in group:
         with forward:
             terms = problem.parts(inputs, targets)
-        objective = terms.objective
+        objective, penalty = terms.objective, terms.penalty.detach()
         if len(group) > 1:
-            objective = objective * (len(targets) / sum(len(y) for _, y in group))
+            share = len(targets) / sum(len(y) for _, y in group)
+            objective, penalty = objective * share, penalty * share
         if backward:
             objective.backward(_one(objective.dtype, objective.device))
-        found.append((objective.detach(), terms.penalty.detach(), terms.outputs.detach()))
+        found.append((objective.detach(), penalty, terms.outputs.detach()))
     objectives, penalties, outputs = zip(*found, strict=True)
     if len(found) == 1:
         return objectives[0], penalties[0], outputs
-    return torch.stack(objectives).sum(), penalties[0], outputs
+    return torch.stack(objectives).sum(), torch.stack(penalties).sum(), outputs
 
 
 @cache

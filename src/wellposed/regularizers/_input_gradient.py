@@ -1,0 +1,173 @@
+"""The gradient of the loss by the inputs: Tikhonov, total variation, Lipschitz, and FGSM."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
+import torch
+from torch import Tensor
+
+from wellposed.errors import require
+from wellposed.perturb import Ball
+from wellposed.regularizers._adversary import Adversary, Norm, ball_of
+from wellposed.regularizers._base import Evaluated, Point
+from wellposed.regularizers._batch import BatchRegularizer, require_weight
+from wellposed.regularizers._still import differentiable, still
+
+_STEP = 0.01
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class InputGradient(BatchRegularizer):
+    r"""The size of $g = \nabla_x \ell(f(x; w), y)$ in the norm dual to that of a perturbation.
+
+    To first order the loss grows by at most $\varepsilon \|g\|_q$ within distance $\varepsilon$ in
+    the p-norm, $1/p + 1/q = 1$. By `power`,
+
+    $$R = \lambda\, \mathbb{E} \|g\|_q, \qquad
+      R = \tfrac{\lambda}{2}\, \mathbb{E} \|g\|_q^2, \qquad
+      R = \lambda \max_{x \in \text{batch}} \|g\|_q:$$
+
+    total variation (1), Tikhonov (2), and a lower estimate of the Lipschitz constant of the loss
+    ("max"). The finite difference needs no second derivative: with the steepest direction v of
+    norm 1, held fixed,
+
+    $$\|g\|_q \approx D = \frac{\ell(x + h v) - \ell(x)}{h}
+      = \|g\|_q + \tfrac{h}{2}\, v^\top \nabla_x^2 \ell\, v + O(h^2),$$
+
+    so that h is a length, over which the loss is to be flat, rather than an error. The
+    objective of power 1 is $(1 - \lambda/h)\, \ell(x) + (\lambda/h)\, \ell(x + h v)$: with
+    $\lambda = h$ it is training on $x + h v$, the fast gradient sign method where p = inf; the
+    clean branch then has no weight and is not differentiated.
+
+    Args:
+        weight: $\lambda \ge 0$; for power 1 the radius to be robust in.
+        norm: p of the perturbation: "linf" makes q = 1, "l2" 2, "l1" infinity.
+        power: 1, 2 or "max".
+        h: Length of the finite difference, in the units of the inputs; None: the weight for power
+            1, else 0.01. Below 0.001 it measures the rounding of float32.
+        estimator: "fd", or "exact": g by differentiating twice.
+        symmetric: $D = (\ell(x + h v) - \ell(x - h v)) / 2h$, without the term of first order.
+
+    Raises:
+        ArgumentError: If one is outside its range, or h is given with the exact estimator.
+
+    Cost: with F a forward pass, B a gradient and Bx one to the inputs, 2F + Bx + 2B instead of
+    F + B; 2F + Bx + B where $\lambda = h$; one more F + B if symmetric; exact, F + Bx and their
+    gradient.
+
+    References:
+        Finlay and Oberman, Scaleable input gradient regularization for adversarial robustness,
+        2019, arXiv:1905.11468. Finlay, Calder, Abbasi and Oberman, Lipschitz regularized deep
+        neural networks generalize and are adversarially robust, 2018, arXiv:1808.09540.
+    """
+
+    weight: float
+    norm: Norm = "linf"
+    power: Literal[1, 2, "max"] = 2
+    h: float | None = None
+    estimator: Literal["fd", "exact"] = "fd"
+    symmetric: bool = False
+
+    citation: ClassVar[str] = """\
+@article{finlay2019scaleable,
+  author = {Finlay, Chris and Oberman, Adam M.},
+  title = {Scaleable input gradient regularization for adversarial robustness},
+  journal = {arXiv preprint arXiv:1905.11468},
+  year = {2019}
+}"""
+
+    def __post_init__(self) -> None:
+        owner = "InputGradient"
+        require_weight(owner, self.weight)
+        ball_of(self.norm, 1.0, owner)
+        good = self.power in {1, 2, "max"}
+        require(good, f"{owner} has the powers 1, 2 and 'max', got power={self.power!r}")
+        good = self.estimator in {"fd", "exact"}
+        require(good, f"{owner} has the estimators fd and exact, got estimator={self.estimator!r}")
+        given = self.h is not None or self.symmetric
+        require(
+            self.estimator == "fd" or not given,
+            f"{owner} with estimator='exact' has no finite difference; leave out h and symmetric",
+        )
+        require(
+            self.h is None or 0 < self.h < float("inf"),
+            f"{owner} needs a finite length h > 0, got h={self.h}; None chooses it",
+        )
+
+    @property
+    def length(self) -> float:
+        """The h of the finite difference."""
+        if self.h is not None:
+            return self.h
+        return self.weight if self.power == 1 and self.weight > 0 else _STEP
+
+    @property
+    def adversary(self) -> Adversary | None:
+        """A single step in unbounded space, where that is what the objective is."""
+        if not self._is_one_step:
+            return None
+        ball = ball_of(self.norm, self.length, "InputGradient")
+        everywhere = (-math.inf, math.inf)
+        return Adversary(ball, everywhere, step=self.length, start="zero", mode="train")
+
+    def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
+        """See the class."""
+        if self._is_one_step:
+            return self._one_step(at, inputs)
+        x = differentiable(inputs)
+        outputs = at.model(x)
+        losses = at.losses(outputs)
+        if self.estimator == "exact":
+            (gradient,) = torch.autograd.grad(losses.sum(), x, create_graph=True)
+            order = {"l1": 1, "l2": 2, "linf": math.inf}[self._unit.dual]
+            sizes = torch.linalg.vector_norm(gradient.flatten(1), order, dim=1)
+        else:
+            (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=True)
+            sizes = self._difference(at, inputs, gradient, losses)
+        penalty = self.weight * self._reduced(sizes)
+        return Evaluated(outputs, penalty, losses.mean() + penalty)
+
+    def alone(self, at: Point, inputs: Tensor) -> Tensor:
+        """R; its clean branch has a weight of its own, so that it is differentiated."""
+        if not self._is_one_step:
+            return self.evaluate(at, inputs).penalty
+        x = differentiable(inputs)
+        losses = at.losses(at.model(x))
+        (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=True)
+        return self.weight * self._difference(at, inputs, gradient, losses).mean()
+
+    @property
+    def _unit(self) -> Ball:
+        return ball_of(self.norm, 1.0, "InputGradient")
+
+    @property
+    def _is_one_step(self) -> bool:
+        one_sided = self.estimator == "fd" and not self.symmetric
+        return self.power == 1 and one_sided and self.weight == self.length
+
+    def _one_step(self, at: Point, inputs: Tensor) -> Evaluated:
+        """The loss at x + h v, for which x itself is only a place to look from."""
+        x = differentiable(inputs)
+        with still(at.model):
+            outputs = at.model(x)
+            losses = at.losses(outputs)
+            (gradient,) = torch.autograd.grad(losses.sum(), x)
+        ahead = at.losses(at.model(inputs + self.length * self._unit.steepest(gradient))).mean()
+        return Evaluated(outputs.detach(), ahead - losses.detach().mean(), ahead)
+
+    def _difference(self, at: Point, inputs: Tensor, gradient: Tensor, losses: Tensor) -> Tensor:
+        """D per example, shape (batch,)."""
+        move = self.length * self._unit.steepest(gradient)
+        with still(at.model):
+            ahead = at.losses(at.model(inputs + move))
+            if not self.symmetric:
+                return (ahead - losses) / self.length
+            behind = at.losses(at.model(inputs - move))
+        return (ahead - behind) / (2 * self.length)
+
+    def _reduced(self, sizes: Tensor) -> Tensor:
+        if self.power == "max":
+            return sizes.max()
+        return sizes.mean() if self.power == 1 else 0.5 * sizes.square().mean()
