@@ -2,13 +2,15 @@
 
 Five small architectures, twenty seeds each, trained for 120 steps on data that they can learn:
 every verdict that is no PASS is a false alarm. Ten planted faults, five seeds each: which checks
-see them. Run `python reproductions/derivatives.py`; a row of derivatives.jsonl is one audit, and a
+see them. And the same test of the gradient where a loss saturates: logits times 1, 6 and 50, of
+networks that are trained to the end or not at all. Run `python reproductions/derivatives.py`; a row of derivatives.jsonl is one audit, and a
 study that was stopped goes on with what is missing. `python reproductions/derivatives.py tables`
 prints the tables of derivatives.md.
 """
 
 import sys
 from collections import Counter, defaultdict
+from itertools import product
 
 import torch
 from _study import Log
@@ -140,6 +142,54 @@ FAULTS = {
 }
 
 
+class WrongSecond(torch.autograd.Function):
+    """x^3, whose backward is right and a constant to autograd."""
+
+    @staticmethod
+    def forward(ctx, x):
+        """x^3."""
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, gradient):
+        """3 x^2 g."""
+        return gradient * 3 * ctx.saved_tensors[0].detach() ** 2
+
+
+def relu_net():
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(144, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)
+    )
+
+
+FACTORS = (1, 6, 50)
+LOUD = {"lenet": lenet, "tanh": mlp, "relu": relu_net, "resnet": resnet}
+LOUD_FAULTS = {
+    "backward 0.1 % too large": FAULTS["backward 0.1 % too large"],
+    "bias without gradient": FAULTS["bias without gradient"],
+    "detach in the middle": FAULTS["detach in the middle"],
+    "detach before relu": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(144, 12), Layer(lambda _, x: (x + x.detach()) / 2), nn.ReLU(),
+        nn.Linear(12, 3),
+    ),
+    "wrong second derivative": lambda: mlp(Layer(lambda _, x: WrongSecond.apply(x))),
+}  # fmt: skip
+
+
+def loud(make, name, seed, factor, steps):
+    """The test of the gradient where the logits are multiplied."""
+    subject = trained(make, name, seed, steps)
+    model = nn.Sequential(subject.model, Layer(lambda _, x: factor * x))
+    subject = Subject(model, subject.parts, seed=seed)
+    found = examine(subject, ["taylor"])["taylor"]
+    return {
+        "found": {"taylor": [found.verdict.value, round(found.seconds, 3), found.where]},
+        "one_target": found.evidence.get("one_target"),
+        "loss": float(subject.objective(*subject.take("train", 8))),
+    }
+
+
 def examples(name, seed, n=256):
     """Data of three classes that the architecture can learn."""
     generator = torch.Generator().manual_seed(seed)
@@ -184,12 +234,17 @@ def main():
             for name, make in table.items():
                 key = {"kind": kind, "name": name, "seed": seed}
                 log.once(key, lambda m=make, n=name, s=seed: audited(m, n, s))
+    for kind, seeds, table in (("loud", 13, LOUD), ("loud fault", 3, LOUD_FAULTS)):
+        for seed, name, factor, steps in product(range(seeds), table, FACTORS, (0, 400)):
+            key = {"kind": kind, "name": name, "seed": 10_000 + seed}
+            key |= {"factor": factor, "steps": steps}
+            log.once(key, lambda m=table[name], k=key: loud(m, *list(k.values())[1:]))
 
 
 def tables():
     log = Log("derivatives")
     count = defaultdict(Counter)
-    for row in log.rows:
+    for row in log.find(kind="healthy") + log.find(kind="fault"):
         for check, (verdict, _, _) in row["found"].items():
             count[row["kind"], row["name"]][check, verdict] += 1
     lines = ["| | " + " | ".join(NAMES) + " |", "|---" * (len(NAMES) + 1) + "|"]
@@ -200,6 +255,20 @@ def tables():
             cells.append(", ".join(p for p in parts if not p.startswith("0 ")))
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     print("\n".join(lines))
+    loud_tables(log)
+
+
+def loud_tables(log):
+    heads = [f"{state}, x {f}" for state in ("untrained", "trained") for f in FACTORS]
+    print("\n| | " + " | ".join(heads) + " |\n" + "|---" * (len(heads) + 1) + "|")
+    for kind, table in (("loud", LOUD), ("loud fault", LOUD_FAULTS)):
+        for name in table:
+            cells = []
+            for steps, factor in product((0, 400), FACTORS):
+                rows = log.find(kind=kind, name=name, factor=factor, steps=steps)
+                seen = Counter(row["found"]["taylor"][0] for row in rows)
+                cells.append(", ".join(f"{n} {verdict}" for verdict, n in seen.items()))
+            print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,17 @@ def test_what_differences_resolve_is_judged(made, verdict):
     assert made.verdict.value == verdict
 
 
+def test_a_failure_is_proved_by_a_remainder_of_order_1():
+    def bent(claimed):
+        steps = (0.25, 0.125, 0.0625, 0.03125)
+        ahead, behind = (tuple(s * h + h * h for h in steps) for s in (1, -1))
+        return Compared("it", claimed, Slope(0.0, steps, ahead, behind, 1e-9), 0)
+
+    assert bent(3.0).verdict is Verdict.FAIL
+    assert bent(1 + 1e-3).threshold.value < bent(1 + 1e-3).interval[0]
+    assert bent(1 + 1e-3).verdict is Verdict.UNKNOWN  # h^2 hides 1e-3 h at these steps
+
+
 def test_the_worst_is_a_failure_before_an_unknown_before_the_largest():
     small, large = pair(1.0), pair(1 + 2e-7)
     hidden, wrong = pair(1.5, error=0.1), pair(1 + 1e-5)

@@ -52,7 +52,41 @@ def test_confidence_that_says_nothing_is_found():
 def test_confidence_the_wrong_way_round_fails():
     z, y, hit = random_confidence(1000, 0)
     z = z.sign() * torch.where(hit, 0.5, 2.0)[:, None]
-    assert found(z, y).verdict is Verdict.FAIL
+    finding = found(z, y)
+    assert finding.verdict is Verdict.FAIL
+    # right answers last: the risk is 1 up to them
+    k, n = int((~hit).sum()), len(hit)
+    assert finding.value == pytest.approx(_ordered(k, n), rel=0.01)
+    assert finding.threshold.source.startswith("99 % quantile")
+    assert finding.threshold.value > 1 - float(hit.double().mean())
+
+
+def _ordered(wrong, n):
+    """The area where wrong answers come in random order before right ones in random order."""
+    return sum(min(1.0, wrong / i) for i in range(1, n + 1)) / n
+
+
+def test_random_confidence_never_fails_though_it_is_above_the_lower_quantile():
+    findings = [found(*random_confidence(300, s)[:2], seed=s) for s in range(100, 130)]
+    findings += [found(*guesses(300, s, shift=0.0), seed=s) for s in range(30)]
+    assert not [f for f in findings if f.verdict is Verdict.FAIL]
+    # where most answers are wrong, the interval is narrow and often above the lower quantile
+    assert [f for f in findings if f.interval[0] > f.threshold.value]
+
+
+def guesses(n, seed, shift):
+    """Answers that are right as often as by chance, whose confidence is higher where wrong."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(10, (n,), generator=generator)
+    guess = torch.randint(10, (n,), generator=generator)
+    size = 1 + torch.rand(n, generator=generator) + shift * (guess != y)
+    return nn.functional.one_hot(guess, 10) * size[:, None], y
+
+
+def test_answers_at_random_have_nothing_to_rank():
+    finding = found(*guesses(600, 0, shift=2.0))
+    assert finding.verdict is Verdict.WARN
+    assert "naming one class for all may do as well" in finding.statement
 
 
 def test_promised_thresholds_hold_on_fresh_examples():

@@ -61,6 +61,23 @@ def test_a_linear_function_leaves_rounding_only():
     assert max(found.remainders(3.0)) < 1e-15
 
 
+@pytest.mark.parametrize("grain", [0.0, EPS])
+def test_a_function_that_rounds_to_a_constant_is_not_exact(grain):
+    # log(1 + exp(h - 60)) is 0 in float64 for all these h, and so are all its differences
+    found = slope(lambda h: math.log(1 + math.exp(h - 60)), EPS, grain=grain)
+    assert found.value == 0
+    assert (abs(found.value - math.exp(-60)) <= found.error) == (grain > 0)
+
+
+def test_the_remainder_of_a_wrong_slope_becomes_linear():
+    found = slope(math.exp, EPS)
+    assert found.linear(1.001)
+    assert found.linear(1 + 1e-5)
+    assert not found.linear(1.0)
+    large_steps = slope(math.exp, EPS, range(2, 6))
+    assert not large_steps.linear(1 + 1e-5)  # h^2/2 is more than 1e-5 h there
+
+
 def test_noise_is_measured():
     generator = np.random.default_rng(0)
     measured = [

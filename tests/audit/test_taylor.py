@@ -91,6 +91,49 @@ def test_a_kink_in_the_weights_given_is_no_failure(found, subject, net):
     assert "lie on a kink" in finding.statement
 
 
+def saturated(subject, net, layer, labels):
+    """Logits so far apart that the loss rounds to 0, whereas its gradient by autograd does not."""
+    model = net(0, nn.Linear(3, 3, bias=False), layer)
+    with torch.no_grad():
+        model[0].weight.copy_(30 * torch.eye(3))
+    return subject(model, data=(nn.functional.one_hot(labels, 3).float(), labels))
+
+
+class Scaled(nn.Module):
+    def forward(self, inputs):
+        return 2 * inputs
+
+
+class WronglyScaled(nn.Module):
+    """Twice its inputs, with a gradient that is 2 % too large."""
+
+    def forward(self, inputs):
+        return 2.04 * inputs - 0.04 * inputs.detach()
+
+
+def test_a_loss_that_rounds_to_0_is_no_failure(found, subject, net):
+    # autograd says exp(-60), and log(1 + exp(-60)) is 0 wherever one looks
+    made = saturated(subject, net, Scaled(), torch.arange(12) % 3)
+    assert made.objective(*made.take("test")).item() == 0
+    finding = found(made)
+    assert finding.verdict is Verdict.PASS
+    assert finding.evidence["one_target"]
+    assert "with one target for all examples, since rounding hides" in finding.statement
+
+
+def test_a_wrong_gradient_is_found_where_the_loss_rounds_to_0(found, subject, net):
+    finding = found(saturated(subject, net, WronglyScaled(), torch.arange(12) % 3))
+    assert (finding.verdict, finding.where) == (Verdict.FAIL, "0.weight")
+    assert finding.value == pytest.approx(0.02, rel=0.1)
+    assert "of order 1.00 in the end" in finding.statement
+
+
+def test_what_no_targets_resolve_is_unknown(found, subject, net):
+    finding = found(saturated(subject, net, WronglyScaled(), torch.zeros(12, dtype=torch.long)))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "nothing is shown in float64" in finding.statement
+
+
 @pytest.mark.parametrize("once", [False, True])
 def test_a_wrong_second_derivative_is_a_warning(found, subject, net, once):
     def right_and_a_constant_to_autograd(ctx, gradient):

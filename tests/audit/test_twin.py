@@ -118,3 +118,13 @@ def test_what_cannot_be_copied_or_evaluated_is_said(subject, net):
         twin(subject(model), "x", 5)
     with pytest.raises(ArgumentError, match=r"the loss gives shape \(\).*reduction='none'"):
         twin(subject(loss=nn.CrossEntropyLoss()), "x", 5)
+
+
+def test_values_are_told_apart_by_the_rounding_of_1_or_of_the_largest_output(subject, net):
+    small = twin(subject(net(0, nn.Linear(4, 3))), "x", 5)
+    with torch.no_grad():
+        small.parameters[0].mul_(1e-3)
+        small.parameters[1].copy_(torch.tensor([0.1, 0.2, 0.3]))
+        assert small.grain() == 2**-52
+        small.parameters[1].copy_(torch.tensor([0.0, -64.0, 1.0]))
+    assert small.grain() == pytest.approx(64 * 2**-52, rel=1e-3)

@@ -60,10 +60,15 @@ class Compared:
 
     @property
     def verdict(self) -> Verdict:
-        """FAIL if they differ by more than is explained, UNKNOWN if too little is resolved."""
+        """FAIL if they differ by more than is explained, UNKNOWN if too little is resolved.
+
+        What differs without a remainder of order 1 over the smallest steps is not proved wrong.
+        """
         if not self.error <= RESOLVED:
             return Verdict.UNKNOWN
-        return self.threshold.judge(self.interval)
+        judged = self.threshold.judge(self.interval)
+        proved = judged is not Verdict.FAIL or self.found.linear(self.claimed)
+        return judged if proved else Verdict.UNKNOWN
 
     @property
     def urgency(self) -> tuple[int, float]:

@@ -28,8 +28,11 @@ def selective(subject: Subject, *, examples: int | None = None, draws: int = 100
     r"""Answer only where the largest softmax probability is high, and count what remains wrong.
 
     The area under the curve of risk against coverage is judged against rejecting at random: the
-    same errors in random orders. Then the thresholds above which the error is at most what is
-    asked for, with bounds that hold for all of them at once on fresh examples from the same source.
+    same errors in random orders. It passes below their 1 % quantile, and fails where the interval
+    for fresh examples lies above their 99 % quantile: wrong answers are the confident ones. Where
+    answers are not shown to be better than always naming one class, there is nothing to rank, and
+    that is a warning. Then the thresholds above which the error is at most what is asked for, with
+    bounds that hold for all of them at once on fresh examples from the same source.
 
     Args:
         subject: A classifier.
@@ -54,10 +57,12 @@ def selective(subject: Subject, *, examples: int | None = None, draws: int = 100
     n, k = len(wrong), int(wrong.sum())
     curve = risk_coverage(confidence, wrong)
     null = curve.null(repeats=draws, seed=subject.seed)
-    limit, interval = null.quantile(RARE), curve.interval(LEVEL)
+    limits, interval = (null.quantile(RARE), null.quantile(1 - RARE)), curve.interval(LEVEL)
     p = (1 + int((null.values <= curve.area).sum())) / (1 + draws)
     choices = guaranteed_selections(confidence, wrong, level=LEVEL)
-    verdict, words = _verdict(curve, limit, interval, k)
+    largest = int(np.bincount(now.labels).max()) / n
+    verdict, words = _verdict(curve, limits, interval, k, largest)
+    fails = verdict is Verdict.FAIL
     best = _best(choices, curve.random)
     offer = (
         f"; answering the most confident {100 * best[1].coverage:.0f} % keeps the error below "
@@ -75,7 +80,10 @@ def selective(subject: Subject, *, examples: int | None = None, draws: int = 100
         level=LEVEL,
         unit="share",
         threshold=Threshold(
-            limit, "above", "null distribution", f"1 % quantile of random rejection, {draws} draws"
+            limits[fails],
+            "above",
+            "null distribution",
+            f"{99 if fails else 1} % quantile of random rejection, {draws} draws",
         ),
         evidence={
             "examples": n,
@@ -102,19 +110,26 @@ def _margin(logits: np.ndarray) -> np.ndarray:
 
 
 def _verdict(
-    curve: RiskCoverage, limit: float, interval: tuple[float, float], wrong: int
+    curve: RiskCoverage,
+    limits: tuple[float, float],
+    interval: tuple[float, float],
+    wrong: int,
+    largest: float,
 ) -> tuple[Verdict, str]:
-    """PASS if it beats random orders; UNKNOWN where too few answers could show it."""
+    """PASS if it beats random orders, FAIL if it is beaten; UNKNOWN where too few could show it."""
     n = len(curve.loss)
     if min(wrong, n - wrong) == 0:
         low, high = clopper_pearson(wrong, n, LEVEL)
         kind = "wrong" if wrong == 0 else "right"
         ends = f"the error is {100 * low:.2g} to {100 * high:.2g} %"
         return Verdict.UNKNOWN, f"None of {n} answers is {kind}, so there is no order: {ends}"
-    if curve.area <= limit:
+    if curve.area <= limits[0]:
         return Verdict.PASS, "Confidence tells right answers from wrong ones"
-    if interval[0] > limit:
-        return Verdict.FAIL, "Confidence ranks wrong answers before right ones"
+    if interval[0] > limits[1]:
+        words = "Confidence ranks wrong answers before right ones"
+        if clopper_pearson(n - wrong, n, LEVEL)[0] > largest:
+            return Verdict.FAIL, words
+        return Verdict.WARN, f"{words}, and few are right: naming one class for all may do as well"
     if min(wrong, n - wrong) < ENOUGH:
         few = f"{wrong} of {n} answers are wrong, too few or too many to tell"
         return Verdict.UNKNOWN, f"Whether confidence tells right from wrong is open: {few}"

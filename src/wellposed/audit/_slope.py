@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import final
 
 WINDOW = 3
-"""So many consecutive orders within 0.1 of 2 show a remainder that is quadratic."""
+"""So many consecutive orders within 0.1 of a number show that a remainder has it."""
 
 
 @final
@@ -61,6 +61,11 @@ class Slope:
         """
         return self._best[1]
 
+    def linear(self, claimed: float) -> bool:
+        """Whether the remainder is of order 1 over the smallest steps that are not rounding."""
+        last = [order for order in self.orders(claimed) if not math.isnan(order)][-WINDOW:]
+        return bool(last) and all(abs(order - 1) <= 0.1 for order in last)
+
     @property
     def step(self) -> float:
         """The best step."""
@@ -93,12 +98,17 @@ class Slope:
 
 
 def slope(
-    phi: Callable[[float], float], eps: float, exponents: Iterable[int] | None = None
+    phi: Callable[[float], float],
+    eps: float,
+    exponents: Iterable[int] | None = None,
+    grain: float = 0.0,
 ) -> Slope:
     r"""Differences of a function of one variable around 0, for steps $h = 2^{-k}$.
 
     The noise is that of More and Wild: fourth differences of values so close together that only
     rounding tells them apart have the standard deviation $\sqrt{70}$ times that of a value.
+    Where all of them round to one value, these differences are 0 and say nothing, so that the noise
+    is at least the grain.
 
     Cost: two evaluations per exponent, and nine.
 
@@ -106,6 +116,7 @@ def slope(
         phi: Scaled such that its argument 1 is a large change.
         eps: Relative rounding of the arithmetic it is computed in.
         exponents: k, ascending; by default 2 up to half of the digits.
+        grain: Between two values that the arithmetic tells apart, at least 0.
 
     References:
         More and Wild, Estimating computational noise, 2011.
@@ -122,5 +133,5 @@ def slope(
         steps,
         tuple(phi(h) for h in steps),
         tuple(phi(-h) for h in steps),
-        max(spread, eps * abs(middle) / 4, 1e-300),
+        max(spread, eps * abs(middle) / 4, grain, 1e-300),
     )

@@ -45,6 +45,17 @@ class Twin:
         """Those of the copy that training changes."""
         return [p for p in self.model.parameters() if p.requires_grad]
 
+    @torch.no_grad()
+    def grain(self) -> float:
+        """How close two values of the objective can be told apart, where it is near 0.
+
+        A loss ends in sums of terms of the size of the outputs, or of 1 (the largest exponential of
+        a softmax): 1 + exp(-60) rounds to 1, and its logarithm is 0 around there, with slope 0,
+        whereas autograd gives a slope of exp(-60).
+        """
+        outputs = self.model(self.inputs)
+        return self.eps * max(1.0, float(outputs.abs().max()))
+
     def objective(self, inputs: Tensor) -> Tensor:
         """Mean loss + R(w), shape ()."""
         return self.losses(self.model(inputs), self.targets).mean() + self.penalty(inputs)
