@@ -152,3 +152,19 @@ def test_torch_s_own_list_of_operations_is_asked_and_its_switch_put_back(found):
 def test_a_model_without_weights_is_examined(subject):
     finding = examine(subject(Draws(), classes=()), ["determinism"])["determinism"]
     assert finding.where == "the network (Draws)"
+
+
+def test_sparse_gradients_are_compared(subject):
+    class Words(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(20, 3, sparse=True)
+
+        def forward(self, inputs):
+            return self.table(inputs).sum(1)
+
+    x = torch.arange(40).reshape(10, 4) % 20
+    made = subject(Words(), data={"train": (x, torch.arange(10) % 3)})
+    found = examine(made, ["determinism", "coverage"])
+    assert found["determinism"].verdict is Verdict.PASS
+    assert found["coverage"].verdict is Verdict.PASS

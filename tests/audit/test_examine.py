@@ -1,9 +1,11 @@
 import re
+import warnings
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from wellposed.audit import CHECKS, Check, Subject, examine, gap, plan, weights
 from wellposed.audit._subject import weights_digest
@@ -210,3 +212,32 @@ def test_a_plan_is_carried_out_as_it_is(subject):
     audit = examine(made, agenda)
     assert (audit.budget, [f.check for f in audit.findings]) == ("quick", ["weights", "gap"])
     assert [f.gradients for f in audit.findings] == list(agenda.gradients)
+
+
+@pytest.mark.parametrize("kind", ["scripted", "checkpointed", "inference"])
+def test_what_torch_forbids_is_said_in_words(net, blobs, kind):
+    class Checkpointed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.last = nn.Sequential(nn.Linear(4, 8), nn.Tanh()), nn.Linear(8, 3)
+
+        def forward(self, inputs):
+            return self.last(checkpoint(self.inner, inputs, use_reentrant=False))
+
+    if kind == "scripted":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = torch.jit.script(net())
+    elif kind == "checkpointed":
+        model = Checkpointed()
+    else:
+        with torch.inference_mode():
+            model = net()
+    words = {
+        "scripted": "give the module that it was made from",
+        "checkpointed": "switch it off for the audit",
+        "inference": "make them in torch.no_grad instead",
+    }
+    found = examine(Subject(model, blobs()), ["signal", "margins"])
+    assert words[kind] in found["signal"].statement
+    assert found["margins"].value == 0

@@ -127,3 +127,7 @@ def test_refuses_negative_variances_and_impossible_correlations():
         MeanField(torch.tanh, -1.0)
     with pytest.raises(ArgumentError, match="in \\[-1, 1\\]"):
         MeanField(torch.tanh, 1.0).correlation(1.5, 1.0)
+
+
+def test_where_nothing_is_left_all_inputs_are_the_same():
+    assert MeanField(torch.relu, 0.0).correlation(0.3, 1.0) == 1.0

@@ -178,3 +178,32 @@ def test_figures_show_gradients_activations_and_theory():
     assert gradients.log_y
     assert activations.series[0].name == "measured"
     assert len(table.rows) == 11
+
+
+def test_a_last_layer_of_zeros_and_outputs_that_are_not_finite(net, blobs):
+    model = net(0, nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    with torch.no_grad():
+        model[2].weight.zero_()
+    found = examine(Subject(model, blobs()), ["signal", "collapse"])
+    assert found["signal"].verdict is Verdict.FAIL
+    assert "most weights are 0" in found["signal"].statement
+    assert found["collapse"].verdict is Verdict.FAIL
+    with torch.no_grad():
+        model[2].weight.fill_(3e38)
+    found = examine(Subject(model, blobs()), ["signal", "collapse"])
+    assert found["signal"].verdict is Verdict.FAIL
+    assert found["collapse"].verdict is Verdict.UNKNOWN
+    assert "those of 2 are not finite" in found["collapse"].statement
+
+
+def test_functions_without_modules_are_not_seen_and_it_says_so(blobs):
+    class Functions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.ParameterList([nn.Parameter(torch.randn(4, 3))])
+
+        def forward(self, inputs):
+            return inputs @ self.table[0]
+
+    found = examine(Subject(Functions(), blobs()), ["signal"])["signal"]
+    assert "hooks see 0 with weights" in found.statement

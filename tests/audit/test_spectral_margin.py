@@ -1,10 +1,11 @@
+import copy
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from wellposed.audit import examine
+from wellposed.audit import Subject, examine
 from wellposed.audit._margins import margin
 from wellposed.audit._stretch import stretch
 from wellposed.losses import SquaredError
@@ -113,3 +114,16 @@ def test_what_it_cannot_run_on_is_said(found, subject, blobs):
     assert "needs a train part" in found(None, {"test": blobs()}).statement
     none = found(nn.Sequential(nn.Tanh()), parts, classes=("a", "b", "c"))
     assert "the forward pass calls none" in none.statement
+
+
+def test_a_parametrized_layer_keeps_its_weights(blobs):
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    model = copy.deepcopy(plain)
+    for layer in (model[0], model[2]):
+        nn.utils.parametrizations.weight_norm(layer)
+    data = {"train": blobs(60, 1), "test": blobs(30, 2)}
+    found = examine(Subject(model, data), ["spectral-margin"])["spectral-margin"]
+    right = examine(Subject(plain, data), ["spectral-margin"])["spectral-margin"]
+    assert found.verdict is not Verdict.UNKNOWN
+    assert found.evidence["product_of_norms"] == pytest.approx(right.evidence["product_of_norms"])

@@ -1,5 +1,6 @@
 import copy
 import random
+import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -198,3 +199,20 @@ def test_a_model_in_bfloat16_and_one_without_weights(net):
                 p.zero_()
         assert len(changed) == len(before)
         assert weights_digest(before) == weights_digest(model.state_dict())
+
+
+def test_a_scripted_module_and_sparse_gradients_are_left_alone_too():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scripting is on its way out
+        scripted = torch.jit.script(nn.Sequential(nn.Linear(3, 2), nn.Tanh()))
+    with untouched(scripted) as changed:
+        scripted(torch.ones(1, 3))
+    assert changed == []
+    words = nn.Embedding(5, 2, sparse=True)
+    words(torch.tensor([1, 3])).sum().backward()
+    with untouched(words) as changed:
+        pass
+    assert changed == []
+    with untouched(words) as changed:
+        words.weight.grad = words.weight.grad * 2
+    assert changed == ["the gradient of weight"]

@@ -115,6 +115,8 @@ def cause(found: Propagation, chain: Chain, theory: list[Theory | None], *, back
     greatest = float(np.median([t.greatest for t in known]))
     chi = float(np.exp(np.mean([math.log(max(t.chi, 1e-300)) for t in known])))
     variance = float(np.median([t.field.weight for t in known]))
+    if variance == 0:
+        return "most weights are 0"
     if passed < _LOW * greatest:
         return (
             f"{between} is saturated or dead: it lets {passed:.2g} of a gradient's power pass, of "

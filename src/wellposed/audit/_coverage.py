@@ -71,9 +71,9 @@ def _gradients(made: Twin) -> dict[str, Tensor | None]:
     value = made.objective(made.inputs)
     if not value.requires_grad:
         return dict.fromkeys(named)
-    return dict(
-        zip(named, torch.autograd.grad(value, list(named.values()), allow_unused=True), strict=True)
-    )
+    found = torch.autograd.grad(value, list(named.values()), allow_unused=True)
+    dense = [g.to_dense() if g is not None and g.is_sparse else g for g in found]
+    return dict(zip(named, dense, strict=True))
 
 
 def _silent(subject: Subject, made: Twin, gradients: Mapping[str, Tensor | None]) -> list[Silent]:

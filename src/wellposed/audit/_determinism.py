@@ -123,7 +123,7 @@ def _passed(subject: Subject, batch: tuple[Tensor, Tensor], *, train: bool = Fal
         found: tuple[Tensor | None, ...] = (None,) * len(named)
         if named and loss.requires_grad:
             found = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    gradients = {n: g for n, g in zip(named, found, strict=True) if g is not None}
+    gradients = {n: g.to_dense() for n, g in zip(named, found, strict=True) if g is not None}
     return Pass(calls, loss.detach(), gradients)
 
 

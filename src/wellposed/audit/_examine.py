@@ -199,8 +199,22 @@ def _unknown(name: str, why: str) -> Finding:
     return Finding(name, Verdict.UNKNOWN, f"Not checked: {why}".rstrip(".") + ".")
 
 
+_KNOWN = {
+    "not supported on ScriptModules": "a scripted module lets nobody see inside; give the module "
+    "that it was made from",
+    "torch.utils.checkpoint": "activation checkpointing computes layers again, unseen; switch it "
+    "off for the audit",
+    "nference tensor": "weights or outputs were made in torch.inference_mode, which forbids "
+    "gradients for good; make them in torch.no_grad instead",
+}
+"""What torch says where a kind of network cannot be examined, and what that means."""
+
+
 def _fault(error: Exception) -> str:
     """An exception in one line."""
+    for words, sentence in _KNOWN.items():
+        if words in str(error):
+            return sentence
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:300]}"
 

@@ -109,6 +109,8 @@ class MeanField:
         Args:
             c: Their correlation here, in [-1, 1].
             q: Mean square of both.
+
+        Where nothing is left of either, both are 0, and so the same: 1.
         """
         require(-1 <= c <= 1, f"a correlation is in [-1, 1], got c={c:g}")
         a, b, mass = _plane()
@@ -117,7 +119,8 @@ class MeanField:
         product = self.activation(scale * a) * self.activation(scale * other)
         both = self.activation(scale * a).square()
         shared, own = (float((mass * t).sum()) for t in (product, both))
-        return (self.weight * shared + self.bias) / (self.weight * own + self.bias)
+        power = self.weight * own + self.bias
+        return (self.weight * shared + self.bias) / power if power > 0 else 1.0
 
 
 def derivative(activation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -95,6 +95,8 @@ class Trace:
         gives = [site.gives for site in self.sites]
         given = [site.given for site in self.sites]
         inner = [t for t in given if t is not None and t.requires_grad]
+        if not gives:
+            return [], []
         found = torch.autograd.grad(value, [*gives, *inner], retain_graph=True, allow_unused=True)
         at = {id(t): g for t, g in zip(inner, found[len(gives) :], strict=True)}
         return list(found[: len(gives)]), [None if t is None else at.get(id(t)) for t in given]

@@ -68,7 +68,9 @@ def spectral_margin(subject: Subject, *, examples: int = 10_000) -> Finding:
     scale = capacity * size / math.sqrt(trained_on)
     require(
         0 < scale < math.inf and bool(np.isfinite(raw[apart]).all()),
-        f"margins are not finite or the layers have norm {capacity:g}, so nothing can be divided",
+        f"spectral-margin divides margins by the norm of the layers, which is {capacity:g}"
+        + ("" if bool(np.isfinite(raw[apart]).all()) else ", and margins are not finite")
+        + "; see the checks of weights and signals",
     )
     scaled = {p: v / scale for p, v in raw.items()}
     value = float(np.median(scaled[apart]))

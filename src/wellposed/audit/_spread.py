@@ -85,6 +85,12 @@ def spreads_of(
         near = record(model, both, lambda t: _perturbed(t, generator))
     gives: list[Tensor | None] = [site.gives for site in trace.sites]
     chains = chains_of(trace, gives)
+    broken = [s.name for s in trace.sites if not bool(torch.isfinite(s.gives).all())]
+    require(
+        not broken,
+        f"collapse compares activations, and those of {', '.join(broken[:1])} are not finite; see "
+        "the check of signals",
+    )
     same = [s.name for s in trace.sites] == [s.name for s in near.sites]
     pairs, tests = len(left), 2 * len(chains)
     numbers = np.random.default_rng(subject.seed)

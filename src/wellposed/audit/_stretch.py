@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.parametrize import is_parametrized
 
 from wellposed.audit._trace import Call, tensors_in, traced
 from wellposed.errors import ArgumentError
@@ -185,10 +187,10 @@ def _bounded(
     if isinstance(module, _WEIGHTED):
         weight = module.weight.detach()
         start = (initial or {}).get(f"{call.name}.weight".removeprefix("."))
-        try:
-            rows = float(row_norms(module, shape, start).double().sum())
-        except ArgumentError:
-            rows = None
+        rows = None
+        if not is_parametrized(module):  # else its weight cannot be replaced by another
+            with suppress(ArgumentError):
+                rows = float(row_norms(module, shape, start).double().sum())
         flat = weight.flatten(1).double()
         kernel = float(torch.linalg.matrix_norm(flat, 2)) if min(flat.shape) < _DENSE else None
         norm = spectral_norm(module, shape, seed=seed).value

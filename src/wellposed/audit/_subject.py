@@ -30,7 +30,8 @@ class Subject:
 
     Args:
         model: f, from inputs (batch, ...) to outputs (batch, ...); whoever trained it. A classifier
-            gives logits, shape (batch, classes).
+            gives logits, shape (batch, classes). One from `torch.compile` is examined as the module
+            it was compiled from, whose weights it shares.
         data: A `wellposed.data.Dataset`, or parts by name ("train", "validation", "test"), each
             (inputs, targets) or a dataset of torch's kind; inputs as the model takes them.
         loss: (outputs, targets) -> losses per example, shape (batch,).
@@ -83,21 +84,21 @@ class Subject:
             f"found a {type(model).__name__} as the model; an audit examines a torch.nn.Module",
         )
         require(batch_size >= 1, f"batch_size is at least 1, got {batch_size}; try 250")
-        self.model = model
+        self.model = _uncompiled(model)
         self.parts = parts_of(data)
         self.loss: Callable[[Tensor, Tensor], Tensor] = loss or CrossEntropy()
         self.regularizer = regularizer
         self.descent = (
             Descent.of(descent) if isinstance(descent, torch.optim.Optimizer) else descent
         )
-        self.initial, self.other = initial, other
+        self.initial, self.other = _plain(initial), _plain(other)
         self.log = None if log is None else list(log)
         self.clock = None if clock is None else list(clock)
         self.rebuild, self.failure = rebuild, failure
         self.input_range = input_range if input_range else getattr(data, "input_range", None)
         known = getattr(data, "standardization", None)
         self.standardization = standardization if standardization is not None else known
-        self.name = name or type(model).__name__
+        self.name = name or type(self.model).__name__
         self.data_name = data_name or str(getattr(data, "name", "the data"))
         self.seed, self.batch_size = seed, batch_size
         self._cache: dict[Any, Any] = {}
@@ -349,6 +350,17 @@ class Subject:
         except Exception:  # noqa: BLE001 - a user's loss may raise anything
             return False
         return True
+
+
+def _uncompiled(model: nn.Module) -> nn.Module:
+    """The module inside what `torch.compile` made: hooks would have it compiled again and again."""
+    inner = getattr(model, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else model
+
+
+def _plain(weights: Weights | None) -> Weights | None:
+    """Weights under the names of the module that was compiled."""
+    return weights and {name.replace("_orig_mod.", ""): w for name, w in weights.items()}
 
 
 def weights_digest(state: Mapping[str, Any]) -> str:

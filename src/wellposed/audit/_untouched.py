@@ -97,7 +97,8 @@ def _module_back(name: str, module: nn.Module, mode: bool, tables: dict[str, Any
         module.training = mode
     for table, saved in tables.items():
         here = getattr(module, table)
-        if list(here) != list(saved) or any(here[key] is not saved[key] for key in saved):
+        now = dict(here)  # a scripted module's table gives its names in no other way
+        if list(now) != list(saved) or any(now[key] is not saved[key] for key in saved):
             found.append(f"the {_TABLES[table]} of {name}")
             here.clear()
             here.update(saved)
@@ -122,7 +123,9 @@ def same_bits(value: Tensor | None, copy: Tensor | None) -> bool:
         return value is copy
     if (value.shape, value.dtype, value.device) != (copy.shape, copy.dtype, copy.device):
         return False
-    if value.layout != torch.strided or not value.is_floating_point():
+    if value.layout != torch.strided:
+        return value.layout == copy.layout and same_bits(value.to_dense(), copy.to_dense())
+    if not value.is_floating_point():
         return bool(torch.equal(value.detach(), copy))
     left, right = (t.detach().contiguous().reshape(-1) for t in (value, copy))
     return left.numel() == 0 or bool(torch.equal(left.view(torch.uint8), right.view(torch.uint8)))

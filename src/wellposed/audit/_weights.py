@@ -5,6 +5,7 @@ from torch import Tensor
 
 from wellposed.audit._check import Check
 from wellposed.audit._subject import Subject
+from wellposed.errors import require
 from wellposed.runs import Finding, Listing, Threshold, Verdict
 
 
@@ -19,10 +20,13 @@ def weights(subject: Subject) -> Finding:
         subject: The network.
 
     Cost: none in gradient evaluations; one pass over the weights.
+
+    Raises `ArgumentError` if there are none.
     """
     parameters, buffers = dict(subject.model.named_parameters()), subject.model.named_buffers()
     state = {**parameters, **{n: _unmasked(n, v) for n, v in buffers}}
     floats = {n: v.detach() for n, v in state.items() if v.is_floating_point() and v.numel()}
+    require(bool(floats), "the model has no weights and no statistics that could be looked at")
     wrong = {n: v.numel() - int(torch.isfinite(v).sum()) for n, v in floats.items()}
     wrong = {name: k for name, k in wrong.items() if k}
     empty = [n for n, v in floats.items() if n in parameters and v.dim() > 1 and not v.any()]
