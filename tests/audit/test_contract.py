@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from tests.audit.plain import foreign
 from torch import nn
 
 from wellposed import data, losses, models
@@ -67,6 +68,9 @@ class TestOnAHealthyNetwork:
         first, second = (stable(audit[name]) for audit in audits)
         assert dumps(first[0]) == dumps(second[0]) or name == "throughput"
         assert first[1] == second[1]
+
+    def test_it_holds_python_s_own_types(self, audits, name):
+        assert foreign(audits[0][name], name) == []
 
     def test_it_survives_the_way_through_json(self, audits, name):
         finding = audits[0][name]
@@ -163,6 +167,7 @@ def test_what_cannot_be_checked_is_a_sentence(make):
         assert "\n" not in finding.statement
         assert not _an_exception_s_words(finding), finding
         assert len(finding.statement) < 700
+        assert foreign(finding, finding.check) == []
 
 
 def test_weights_that_are_no_numbers_are_found_and_nothing_else_is_said_of_them():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.audit.plain import foreign
 from tests.audit.zoo import ZOO, digits, made, trained
 
 from wellposed.audit import CHECKS, Subject, examine
@@ -19,6 +20,7 @@ def test_every_check_answers_or_says_why_not(kind, fresh):
     for finding in audit:
         assert finding.statement
         assert not _a_traceback_s_words(finding), finding
+        assert foreign(finding, finding.check) == []
     after = model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
 

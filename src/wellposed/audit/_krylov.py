@@ -161,7 +161,7 @@ def _ends(
             values = np.empty((0, 2))
         else:
             values, others = _subsets(curved, subsets, steps, scale)
-            spread, low_end, high_end = _reach(values), _reach(others)[0], _reach(others)[1]
+            spread, (low_end, high_end) = _reach(values).tolist(), _reach(others).tolist()
             low = (floor - spread[0], float(others[:, 0].mean()) + low_end)
             high = (float(others[:, 1].mean()) - high_end, ceiling + spread[1])
     return Ends(part, curved.examples, everything, whole, ritz, low, high, values, curved)

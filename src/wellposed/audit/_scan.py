@@ -102,7 +102,8 @@ def _digests(inputs: Tensor) -> list[bytes]:
     return [blake2b(row, digest_size=16).digest() for row in raw]
 
 
-def _numbers(inputs: Tensor) -> tuple[NDArray[np.float64], ...]:
+def _numbers(inputs: Tensor) -> tuple[NDArray[np.int64] | NDArray[np.float64], ...]:
+    """What `Scan` holds of each input, from `broken` to `squares`."""
     x = inputs if inputs.is_floating_point() else inputs.float()
     finite = x.isfinite().flatten(1)
     flat = x.flatten(1)
