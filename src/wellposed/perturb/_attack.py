@@ -1,0 +1,118 @@
+"""An attack: the search for a perturbation in a ball that takes the lead from the right class."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from wellposed.errors import require
+from wellposed.perturb._attacked import Attacked
+from wellposed.perturb._ball import Ball, Bounds, inner_bounds
+from wellposed.perturb._pool import Pool
+from wellposed.perturb._rows import Game, Rows
+
+_POOL = Pool()
+
+
+class Attack(ABC):
+    """An attack as a value, to be called with a model and inputs.
+
+    A subclass is a frozen dataclass of its parameters, and says what an example starts from and
+    what one step does to a batch of them; the pool does the rest. Asked for no more than that, an
+    attack can neither leave the ball, nor count a break that is not there, nor touch the model.
+    """
+
+    smallest: ClassVar[bool] = False
+    """Whether the nearest point that breaks is looked for, rather than any in the ball."""
+
+    @abstractmethod
+    def length(self, ball: Ball) -> int:
+        """How many calls of `step` a round has."""
+
+    def rounds(self, _classes: int) -> int:
+        """How often an example that does not break is attacked from the start."""
+        return 1
+
+    @abstractmethod
+    def start(self, rows: Rows) -> None:
+        """Set all entries of `rows.state` for rows whose round begins, without asking the model."""
+
+    @abstractmethod
+    def step(self, rows: Rows) -> None:
+        """One step of all rows: ask the model by `rows`, and change `rows.state`."""
+
+    def __call__(  # noqa: PLR0913 - what is attacked, within what, and how it is organized
+        self,
+        model: nn.Module,
+        inputs: Float[Tensor, "n ..."],
+        labels: Int[Tensor, " n"],
+        ball: Ball,
+        *,
+        bounds: Bounds = (0.0, 1.0),
+        seed: int = 0,
+        begin: Float[Tensor, "n ..."] | None = None,
+        pool: Pool = _POOL,
+    ) -> Attacked:
+        """The worst points found, one per example.
+
+        The model is run in eval mode with its parameters frozen, and left as it was, bit by bit:
+        modes, `requires_grad`, `.grad`, buffers and the global random generators. An input that
+        is already misclassified is broken at every radius, 0 included.
+
+        Args:
+            model: Returns logits of shape (n, classes), or one logit of shape (n,) or (n, 1) for
+                two classes: class 1 above 0. It contains its own normalization of inputs.
+            inputs: As the model takes them, within the bounds, of float32 or float64.
+            labels: The right classes, from 0.
+            ball: In the units of the inputs.
+            bounds: Least and greatest value of an input: numbers, or tensors of the shape of one
+                input.
+            seed: From 0 below 2^63; of random starts and the like.
+            begin: Where to start, in place of the attack's own start, such as examples that broke
+                another model or that a smaller radius gave; moved into ball and bounds.
+            pool: The size of the batch, and the checkpoint.
+
+        Raises `ArgumentError` for what is outside these ranges.
+        """
+        require(0 <= seed < 2**63, f"an attack needs a seed from 0 below 2^63, got seed={seed}")
+        _require_inputs(inputs, labels)
+        center = inputs.detach().clone()
+        faces = inner_bounds(bounds, center)
+        _require_within(center, faces)
+        columns = {"center": center, "labels": labels.detach().long()}
+        if begin is not None:
+            require(
+                begin.shape == inputs.shape,
+                f"begin needs the shape of the inputs, {tuple(inputs.shape)}, got "
+                f"{tuple(begin.shape)}",
+            )
+            columns["begin"] = begin.detach().to(center)
+        game = Game(model, ball, faces, seed, self.length(ball), self.smallest)
+        return pool.run(self, game, columns)
+
+
+def _require_inputs(inputs: Tensor, labels: Tensor) -> None:
+    require(
+        inputs.dtype in {torch.float32, torch.float64},
+        f"an attack needs inputs of float32 or float64, got {inputs.dtype}; convert them by "
+        ".float(), bytes by inputs / 255",
+    )
+    require(
+        labels.shape == inputs.shape[:1],
+        f"an attack needs one label per input, got labels of shape {tuple(labels.shape)} for "
+        f"{len(inputs)} inputs",
+    )
+
+
+def _require_within(inputs: Tensor, faces: tuple[Tensor, Tensor]) -> None:
+    low, high = faces
+    if inputs.numel():
+        fits = bool(((inputs >= low) & (inputs <= high)).all())
+        least, most = (float(value) for value in inputs.aminmax())
+        require(
+            fits,
+            f"inputs go from {least:g} to {most:g} and leave their bounds, {float(low.min()):g} to "
+            f"{float(high.max()):g}; give the bounds of the model's own inputs",
+        )

@@ -1,0 +1,262 @@
+"""Rows: the examples that an attack works on now, each with its own clock."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from wellposed.perturb._ball import Ball, Bounds, flat, inner_bounds
+from wellposed.perturb._hashed import hashed_uniform
+from wellposed.perturb._objective import class_logits, is_broken, margin
+
+Values: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""(logits, labels) -> one value per example: an `Objective`, or any such function."""
+
+
+@final
+@dataclass(frozen=True)
+class Game:
+    """What is attacked, and by which rules.
+
+    Args:
+        model: Frozen; it returns logits.
+        ball: The allowed perturbations.
+        bounds: Least and greatest value of an input, in the type of the inputs.
+        seed: Of all random numbers.
+        length: How many calls of `step` a round has.
+        smallest: Whether the smallest perturbation that breaks an example is looked for, so that
+            an example does not leave when it is broken.
+    """
+
+    model: nn.Module
+    ball: Ball
+    bounds: Bounds
+    seed: int
+    length: int
+    smallest: bool = False
+
+
+@final
+class Rows:
+    """Some examples, what is known of them, and the model's answers about them.
+
+    An attack reads the columns, keeps what it needs per example in `state`, and asks by `logits`,
+    `value`, `gradient` and `slopes`. Whatever points it asks about are watched: a point inside
+    ball and bounds is kept if it is the best so far, and an example is broken once the model,
+    asked again about the point that is kept, does not give the right class the lead.
+
+    Args:
+        game: The rules.
+        columns: One entry per example, along the first axis.
+        state: The same, of the attack.
+    """
+
+    def __init__(
+        self, game: Game, columns: dict[str, Tensor], state: dict[str, Tensor] | None = None
+    ) -> None:
+        self.game = game
+        self.columns = columns
+        self.state: dict[str, Tensor] = {} if state is None else state
+        self._draws = 0
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def index(self) -> Tensor:
+        """Which examples they are, among all."""
+        return self.columns["index"]
+
+    @property
+    def center(self) -> Tensor:
+        """The inputs themselves."""
+        return self.columns["center"]
+
+    @property
+    def labels(self) -> Tensor:
+        """The right classes."""
+        return self.columns["labels"]
+
+    @property
+    def clean(self) -> Float[Tensor, "n classes"]:
+        """The logits at the centers."""
+        return self.columns["clean"]
+
+    @property
+    def clock(self) -> Tensor:
+        """How many calls of `step` this round has seen."""
+        return self.columns["clock"]
+
+    @property
+    def round(self) -> Tensor:
+        """Which restart it is, or which target, from 0."""
+        return self.columns["round"]
+
+    @property
+    def best(self) -> Tensor:
+        """The point that is kept: with the least margin, or the smallest that breaks."""
+        return self.columns["examples"]
+
+    @property
+    def margin(self) -> Float[Tensor, " n"]:
+        """Its margin."""
+        return self.columns["margin"]
+
+    @property
+    def broken(self) -> Bool[Tensor, " n"]:
+        """Whether it is confirmed that it breaks."""
+        return self.columns["broken"]
+
+    @property
+    def last(self) -> Bool[Tensor, " n"]:
+        """Whether this is the round's last call of `step`, after which no gradient is used."""
+        return self.clock == self.game.length - 1
+
+    def begin(self, *, random: bool) -> Tensor:
+        """Where a round starts: where the caller said, at a random point, or at the center."""
+        if "begin" in self.columns:
+            return self.project(self.columns["begin"])
+        if not random:
+            return self.center.clone()
+        numbers = self.uniform(self.center[0].numel() + 1)
+        return self.game.ball.spread(numbers, self.center, self.game.bounds)
+
+    def project(self, x: Tensor) -> Tensor:
+        """The nearest points of ball and bounds."""
+        return self.game.ball.project(x, self.center, self.game.bounds)
+
+    def uphill(self, x: Tensor, slope: Tensor) -> Tensor:
+        """The steepest direction, of the coordinates that no bound keeps where they are."""
+        low, high = inner_bounds(self.game.bounds, x)
+        stopped = ((x <= low) & (slope < 0)) | ((x >= high) & (slope > 0))
+        return self.game.ball.steepest(torch.where(stopped, 0, slope))
+
+    def uniform(self, count: int) -> Float[Tensor, "n count"]:
+        """Numbers over [0, 1) from seed, example, round, clock, and how often it was asked."""
+        self._draws += 1  # since the last call of `start` or `step` began
+        keys: list[int | Tensor] = [self.game.seed, self.index, self.round, self.clock, self._draws]
+        return hashed_uniform(keys, count)
+
+    def logits(self, x: Tensor) -> Float[Tensor, "n classes"]:
+        """The logits at these points. Cost: one forward pass each."""
+        with torch.no_grad():
+            logits = self._forward(x)
+        self.columns["forwards"] += 1
+        self._watch(x, logits)
+        return logits
+
+    def value(self, x: Tensor, objective: Values) -> Float[Tensor, " n"]:
+        """The objective at these points. Cost: one forward pass each."""
+        return objective(self.logits(x), self.labels)
+
+    def gradient(self, x: Tensor, objective: Values) -> tuple[Tensor, Tensor]:
+        """The objective at these points, and its gradient.
+
+        Cost: one gradient each; one forward pass for those in their last step, which get zeros.
+        """
+        last = self.last
+        if last.any():
+            return self._mixed(x, objective, last)
+        values, slopes = self.slopes(x, [objective])
+        return values[:, 0], slopes[:, 0]
+
+    def slopes(self, x: Tensor, objectives: Sequence[Values]) -> tuple[Tensor, Tensor]:
+        """Several objectives at these points, shape (n, k), and their gradients, (n, k, ...).
+
+        Cost: one forward pass, and a backward pass for each objective; each of these counts as a
+        gradient.
+        """
+        x = x.detach().requires_grad_()
+        logits = self._forward(x)
+        values = [objective(logits, self.labels) for objective in objectives]
+        slopes = [_slope(v, x, retain=k + 1 < len(values)) for k, v in enumerate(values)]
+        self.columns["gradients"] += len(values)
+        self._watch(x.detach(), logits.detach())
+        return torch.stack(values, 1).detach(), torch.stack(slopes, 1)
+
+    def tick(self) -> None:
+        """Move the clock of all rows on by one call."""
+        self.columns["clock"] += 1
+        self._draws = 0
+
+    def take(self, which: Tensor) -> "Rows":
+        """Some of the rows, by a mask or by their places."""
+        columns = {name: column[which] for name, column in self.columns.items()}
+        state = {name: column[which] for name, column in self.state.items()}
+        return self._like(columns, state)
+
+    def joined(self, other: "Rows") -> "Rows":
+        """These rows, then the others."""
+        if len(self) == 0:  # and so without a state
+            return other
+        return self._like(_below(self.columns, other.columns), _below(self.state, other.state))
+
+    def _like(self, columns: dict[str, Tensor], state: dict[str, Tensor]) -> "Rows":
+        rows = Rows(self.game, columns, state)
+        rows._draws = self._draws
+        return rows
+
+    def _mixed(self, x: Tensor, objective: Values, last: Tensor) -> tuple[Tensor, Tensor]:
+        """A backward pass only for the rows that need it."""
+        places = torch.cat([(~last).nonzero(), last.nonzero()]).squeeze(1).argsort()
+        moving = x[~last].detach().requires_grad_()
+        with torch.no_grad():
+            rest = self._forward(x[last])
+        logits = torch.cat([self._forward(moving), rest])[places] if len(moving) else rest
+        values = objective(logits, self.labels)
+        slopes = torch.zeros_like(x)
+        if len(moving):
+            slopes[~last] = _slope(values, moving, retain=False)
+        self.columns["gradients"] += ~last
+        self.columns["forwards"] += last
+        self._watch(x.detach(), logits.detach())
+        return values.detach(), slopes
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return class_logits(self.game.model(x), len(x))
+
+    def _watch(self, x: Tensor, logits: Tensor) -> None:
+        """Keep the points that are better than what is kept, and confirm those that break."""
+        margins = margin(logits, self.labels)
+        breaks, nearer = is_broken(margins), ~self.broken
+        if self.game.smallest:
+            nearer = self.game.ball.distance(x, self.center) < self.columns["size"]
+        lower = ~self.broken & (margins < self.margin)
+        places = torch.where(breaks, nearer, lower).nonzero().squeeze(1)
+        places = places[self._inside(x, places)]
+        self._confirm(x, margins, places[breaks[places]])
+        breaks = is_broken(margins)
+        places = places[(breaks | (margins < self.margin))[places]]
+        self.best[places], self.margin[places] = x[places], margins[places]
+        places = places[breaks[places]]
+        self.broken[places] = True
+        self.columns["size"][places] = self.game.ball.distance(x[places], self.center[places])
+
+    def _confirm(self, x: Tensor, margins: Tensor, places: Tensor) -> None:
+        """Ask the model again about the points that seem to break, in a pass of their own."""
+        if len(places):
+            with torch.no_grad():
+                margins[places] = margin(self._forward(x[places]), self.labels[places])
+            self.columns["forwards"][places] += 1
+
+    def _inside(self, x: Tensor, places: Tensor) -> Tensor:
+        """Which of these points may be kept: those of the ball, within the bounds."""
+        point, center = x[places], self.center[places]
+        low, high = inner_bounds(self.game.bounds, point)
+        fits = flat((point >= low) & (point <= high)).all(1)
+        return fits & (self.game.ball.distance(point, center) <= self.game.ball.eps)
+
+
+def _slope(values: Tensor, x: Tensor, *, retain: bool) -> Tensor:
+    """The gradient of each value at its own point; zeros where nothing depends on it."""
+    if not values.requires_grad:
+        return torch.zeros_like(x)
+    (slope,) = torch.autograd.grad(values.sum(), [x], retain_graph=retain, allow_unused=True)
+    return torch.zeros_like(x) if slope is None else slope
+
+
+def _below(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: torch.cat([column, second[name]]) for name, column in first.items()}
