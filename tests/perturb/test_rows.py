@@ -74,7 +74,11 @@ class Lead(nn.Module):
 
 
 def test_a_constant_model_has_no_slope():
-    constant = rows_of(lambda x: torch.ones(len(x), 2), torch.rand(3, 2), torch.zeros(3).long())
+    class Constant(nn.Module):
+        def forward(self, x):
+            return torch.ones(len(x), 2)
+
+    constant = rows_of(Constant(), torch.rand(3, 2), torch.zeros(3).long())
     assert (constant.gradient(constant.center, Margin())[1] == 0).all()
 
 

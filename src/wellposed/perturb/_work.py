@@ -3,7 +3,7 @@
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import safetensors
 import safetensors.torch
@@ -19,6 +19,7 @@ _RESULTS = ("examples", "broken", "margin", "size", "gradients", "forwards")
 _CLOCKS = ("index", "clock", "round", "gradients", "forwards")
 
 
+@runtime_checkable
 class Steps(Protocol):
     """An attack as the pool sees it: a first state and a step, both on whole batches."""
 
