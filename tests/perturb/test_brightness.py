@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from wellposed.perturb import Brightness
@@ -14,3 +15,13 @@ def test_adds_its_share_of_the_range_either_way_and_clips():
 
 def test_takes_images_of_one_pixel():
     assert Brightness(1)(torch.rand(4, 3, 1, 1)).shape == (4, 3, 1, 1)
+
+
+def test_is_that_of_kornia():
+    enhance = pytest.importorskip("kornia.enhance")
+    x = torch.rand(60, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    ours = Brightness(3)(x)
+    up = (ours - x).mean((1, 2, 3)) > 0
+    theirs = enhance.adjust_brightness(x, torch.where(up, 0.24, -0.24))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+    assert 15 < up.sum() < 45

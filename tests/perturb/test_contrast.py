@@ -16,3 +16,10 @@ def test_keeps_the_mean_of_an_image_and_scales_its_deviation(severity):
 def test_a_constant_image_stays():
     x = torch.full((2, 1, 4, 4), 0.25)
     assert torch.equal(Contrast(5)(x), x)
+
+
+def test_is_that_of_kornia():
+    enhance = pytest.importorskip("kornia.enhance")
+    x = torch.rand(4, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    theirs = enhance.adjust_contrast_with_mean_subtraction(x, 0.4)
+    torch.testing.assert_close(Contrast(3)(x), theirs, rtol=0, atol=1e-12)

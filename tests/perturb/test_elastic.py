@@ -34,3 +34,15 @@ def test_has_its_displacement_at_every_pixel_and_is_smooth(severity):
     # A field smoothed by a Gaussian of deviation s has the correlation exp(-d^2 / (4 s^2)).
     right = float(rms.mean()) / (2**0.5 * 0.12 * side)
     assert float(rough) == pytest.approx(right, rel=0.1)
+
+
+def test_is_that_of_kornia_inside():
+    transform = pytest.importorskip("kornia.geometry.transform")
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2, 3, 11, 15, dtype=torch.float64, generator=generator)
+    down, across = 2 * torch.rand(2, 2, 11, 15, dtype=torch.float64, generator=generator) - 1
+    rows, columns = torch.meshgrid(torch.arange(11.0), torch.arange(15.0), indexing="ij")
+    theirs = transform.remap(
+        x, columns + across, rows + down, padding_mode="border", align_corners=True
+    )
+    torch.testing.assert_close(displaced(x, down, across), theirs, rtol=0, atol=1e-12)

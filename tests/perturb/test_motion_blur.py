@@ -1,5 +1,6 @@
 from math import pi
 
+import pytest
 import torch
 from scipy.ndimage import uniform_filter1d
 
@@ -41,3 +42,15 @@ def test_large_images_are_read_at_fewer_points():
     # Four pieces of 2 pixels: their midpoints are 1 and 3 pixels to each side.
     assert y[0, 0, 64].nonzero().view(-1).tolist() == [61, 63, 65, 67]
     assert y.sum() == 1
+
+
+def test_along_a_diagonal_is_that_of_kornia():
+    geometry = pytest.importorskip("kornia.geometry")
+    x = torch.rand(1, 2, 21, 21, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ours = moved(x, 5.0, torch.tensor([pi / 4], dtype=x.dtype))
+    steps = torch.arange(-2.0, 3.0, dtype=x.dtype) / 2**0.5
+    moves = [torch.stack([-s, -s])[None] for s in steps]
+    theirs = sum(
+        geometry.translate(x, by, padding_mode="border", align_corners=True) for by in moves
+    )
+    torch.testing.assert_close(ours, theirs / 5, rtol=0, atol=1e-12)

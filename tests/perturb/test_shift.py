@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.nn.functional import pad
 
@@ -31,3 +32,12 @@ def test_is_at_least_one_pixel():
     x = torch.zeros(8, 1, 3, 3)
     x[:, :, 1, 1] = 1
     assert (Shift(1)(x)[:, 0, 1, 1] == 0).all()
+
+
+def test_is_that_of_kornia():
+    geometry = pytest.importorskip("kornia.geometry")
+    x = torch.rand(3, 2, 7, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    down, across = torch.tensor([2, -3, 0]), torch.tensor([-1, 4, 6])
+    by = torch.stack([across, down], 1).to(x.dtype)
+    theirs = geometry.translate(x, by, padding_mode="border", align_corners=True)
+    torch.testing.assert_close(shifted(x, down, across), theirs, rtol=0, atol=1e-12)
