@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from wellposed.train import steps as steps
 
 _PACKAGES = frozenset({
-    "audit", "compare", "data", "init", "linalg", "losses", "models", "optim", "pde", "perturb",
-    "problem", "recipe", "regularizers", "report", "runs", "stats", "train",
+    "audit", "certify", "compare", "data", "init", "linalg", "losses", "models", "optim", "pde",
+    "perturb", "problem", "recipe", "regularizers", "report", "runs", "stats", "train",
 })  # fmt: skip
 _HOME = {"examine": "audit", "Problem": "problem", "fit": "train", "steps": "train"}
 

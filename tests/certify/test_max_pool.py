@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from wellposed.certify._max_pool import MaxPool
+
+SHAPE = (3, 7, 6)
+CASES = {
+    "plain": MaxPool((0,), (3, 3, 3), SHAPE, (2, 2), (2, 2), (0, 0)),
+    "overlapping": MaxPool((0,), (3, 4, 3), SHAPE, (3, 3), (2, 2), (1, 1)),
+    "uneven": MaxPool((0,), (3, 6, 2), SHAPE, (2, 3), (1, 2), (0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_chosen_value_is_below_and_decides_where_it_says_so(name):
+    operation = CASES[name]
+    generator = torch.Generator().manual_seed(0)
+    low = torch.randn((4, *SHAPE), generator=generator, dtype=torch.float64)
+    high = low + torch.rand((4, *SHAPE), generator=generator, dtype=torch.float64)
+    place, decided = operation.chosen(low, high)
+    assert place.shape == decided.shape == (4, *operation.shape)
+    assert decided.any()
+    assert not decided.all()
+    for _ in range(200):
+        value = low + torch.rand(low.shape, generator=generator, dtype=torch.float64) * (high - low)
+        pooled = operation.apply(value)
+        taken = value.flatten(2).gather(2, place.flatten(2)).reshape(pooled.shape)
+        assert (taken <= pooled).all()
+        assert (taken == pooled)[decided].all()
+
+
+def test_a_point_is_decided_everywhere():
+    value = torch.randn((2, *SHAPE), dtype=torch.float64)
+    for operation in CASES.values():
+        place, decided = operation.chosen(value, value)
+        assert decided.all()
+        taken = value.flatten(2).gather(2, place.flatten(2))
+        assert torch.equal(taken.reshape(2, *operation.shape), operation.apply(value))

@@ -1,0 +1,65 @@
+import pytest
+import torch
+from torch import nn
+
+from wellposed.certify import trace
+from wellposed.certify._operators import OPERATORS
+from wellposed.certify._read import Reader, name_of
+from wellposed.errors import ArgumentError
+
+
+def exported(model, shape=(2,)):
+    return torch.export.export(model.eval(), (torch.zeros(3, *shape),), strict=False)
+
+
+def test_names_are_those_of_torch():
+    graph = exported(nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))).graph
+    names = [name_of(node) for node in graph.nodes if node.op == "call_function"]
+    assert names == ["linear", "relu_"]
+
+
+def test_operations_know_their_module():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU()))
+    assert trace(model, (2,)).names == ("input", "linear 0", "relu 1.0")
+
+
+class Chain(nn.Module):
+    """Writes into a value that is read again under its first name."""
+
+    def forward(self, x):
+        y = x * 2
+        y.add_(1)
+        y.mul_(3)
+        return y + y.relu()
+
+
+def test_a_name_that_was_written_to_means_the_result():
+    x = torch.rand(5, 4, dtype=torch.float64) - 0.5
+    y = (2 * x + 1) * 3
+    torch.testing.assert_close(trace(Chain(), (4,))(x), y + y.relu())
+
+
+class Constants(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor([0.3, 0.4]))
+
+    def forward(self, x):
+        return x * self.scale.exp() + torch.arange(2) / 2
+
+
+def test_what_does_not_depend_on_the_input_is_computed():
+    x = torch.rand(5, 2, dtype=torch.float64)
+    model = Constants()
+    torch.testing.assert_close(
+        trace(model, (2,))(x), model(x).detach(), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_a_value_that_is_no_batch_is_refused_where_it_is_made():
+    model = nn.Sequential(nn.Flatten(0), nn.ReLU())
+    graph = exported(model).graph
+    reader = Reader({}, 3, OPERATORS)
+    nodes = [node for node in graph.nodes if node.op == "call_function"]
+    with pytest.raises(ArgumentError, match="whose value of shape \\(6,\\) is not a batch"):
+        reader.shape(nodes[0])
