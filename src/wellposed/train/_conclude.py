@@ -46,7 +46,10 @@ def conclude(
 def _keep(training: Training) -> int:
     """Put the weights that are kept into the model, and return the step they are from."""
     model, stopping, average = training.problem.model, training.stopping, training.average
-    optimizer = training.optimizer
+    optimizer, watchdog = training.optimizer, training.watchdog
+    if watchdog.barked and watchdog.weights is not None and watchdog.step is not None:
+        model.load_state_dict(watchdog.weights)
+        return watchdog.step
     if stopping.weights is not None and stopping.step is not None:
         model.load_state_dict(stopping.weights)
         return stopping.step

@@ -28,6 +28,8 @@ class Evaluation:
         targets: Class numbers.
         predicted: Class numbers.
         confidence: Softmax probability of the prediction.
+        robust_error: Share whose target is not the largest output under an adversary, as far as
+            some of the examples say; None where training has no adversary.
     """
 
     n: int
@@ -38,6 +40,7 @@ class Evaluation:
     targets: Int[Tensor, " n"]
     predicted: Int[Tensor, " n"]
     confidence: Float[Tensor, " n"]
+    robust_error: float | None = None
 
     def mistakes(self, most: int) -> list[int]:
         """Indices of the wrong predictions, the most confident first, at most this many."""

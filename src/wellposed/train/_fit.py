@@ -48,6 +48,11 @@ def fit(
     as their operations are deterministic). At the end `problem.model` holds the weights that were
     evaluated.
 
+    Where the regularizer has an adversary (`AdversarialTraining`), each evaluation measures the
+    robust error on 256 validation examples. If robust accuracy falls by more than 0.2 below its
+    best, training has overfitted catastrophically: it stops, and the weights of the best robust
+    accuracy are those that are kept.
+
     Where the optimizer is one of torch's and neither `fused` nor `foreach` was chosen, its fused
     kernel is switched on, if it can be used (`wellposed.optim.fuse`).
 
@@ -169,13 +174,13 @@ def _train(
             saves = saves or (training.plan.checkpoint_every is None and journal.is_time_to_save())
         if validates and due.evaluates(at):
             improved = journal.evaluate()
-        ends = at == due.total_steps or training.stopping.over or signals.received is not None
+        ends = at == due.total_steps or training.is_over or signals.received is not None
         if ends or improved or saves:
             _require_finite(training, journal, weights=True)
             journal.save()
         if signals.received is not None:
             raise Interrupted(signals.received, _how_to_resume(folder))
-        if training.stopping.over:
+        if training.is_over:
             break
     training.clock.stop()
 

@@ -92,6 +92,9 @@ class Journal:
         values = {"split": "validation", "n": found.n, "loss": found.loss, "error": found.error}
         if found.top5_error is not None:
             values["top5_error"] = found.top5_error
+        if found.robust_error is not None:
+            values["robust_error"] = found.robust_error
+            values["collapsed"] = self._training.watchdog.barked
         if self._training.plan.curvature is not None:
             values["lambda_min"] = self._training.least_curvature()
         self._write("evaluation", values)

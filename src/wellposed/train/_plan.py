@@ -32,7 +32,8 @@ class Plan:
             then what is evaluated and kept; None: no average.
         patience: Stop when this many evaluations in a row have not improved on the best, and keep
             the best weights; None: never.
-        monitor: What must improve on the validation part: "loss" or "error".
+        monitor: What must improve on the validation part: "loss", "error", or "robust_error", the
+            error under the adversary of an adversarial training.
         evaluate_every: Updates between evaluations on the validation part; None: each epoch.
         curvature: Training examples on which the most negative curvature of the objective is
             measured at each evaluation, for 30 to 100 products with its Hessian; None: never. A
@@ -57,7 +58,7 @@ class Plan:
     clip_norm: float | None = None
     ema: float | None = None
     patience: int | None = None
-    monitor: Literal["loss", "error"] = "loss"
+    monitor: Literal["loss", "error", "robust_error"] = "loss"
     evaluate_every: int | None = None
     curvature: int | None = None
     log_every: int | None = None
@@ -77,7 +78,7 @@ class Plan:
             _require_count("checkpoint_every", self.checkpoint_every)
         _require_one_of("precision", self.precision, ("float32", "bf16", "auto"))
         _require_one_of("device", self.device, ("cpu", "cuda", "mps", "auto"))
-        _require_one_of("monitor", self.monitor, ("loss", "error"))
+        _require_one_of("monitor", self.monitor, ("loss", "error", "robust_error"))
         require(0 <= self.seed < 2**63, f"seed must be from 0 to 2^63 - 1, got {self.seed}; try 0")
         if self.clip_norm is not None:
             require(self.clip_norm > 0, f"clip_norm must be > 0, got {self.clip_norm:g}; try 1")

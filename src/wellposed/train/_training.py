@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Protocol, final, runtime_checkable
 
@@ -14,9 +14,10 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from wellposed.data import Batches
-from wellposed.errors import RunFolderError
+from wellposed.errors import RunFolderError, require
 from wellposed.optim import Anchored
 from wellposed.problem import Problem
+from wellposed.regularizers import Adversary
 from wellposed.train._averaging import evaluated, moving_average
 from wellposed.train._clock import Clock
 from wellposed.train._curvature import least_curvature
@@ -26,10 +27,12 @@ from wellposed.train._plan import Plan
 from wellposed.train._precision import Precision
 from wellposed.train._rng import rng_state, set_rng_state
 from wellposed.train._steps import Step, steps
+from wellposed.train._watchdog import Watchdog, robust_error
 from wellposed.train._window import Window
 
 _FIXED = ("batch_size", "seed", "accumulate", "clip_norm", "ema", "augment")
 _STATISTICS_BATCHES = 64
+_ATTACKED = 256  # examples of the validation part: 2 % of the cost of 60,000 training examples
 
 
 @runtime_checkable
@@ -72,6 +75,7 @@ class Training:
     stopping: EarlyStopping = field(init=False)
     clock: Clock = field(default_factory=Clock)
     window: Window = field(default_factory=Window)
+    watchdog: Watchdog = field(default_factory=Watchdog)
     step: int = 0
     gradients: int = 0
     examples: int = 0
@@ -84,6 +88,11 @@ class Training:
         self.stopping = EarlyStopping(self.plan.patience)
         if self.plan.ema is not None:
             self.average = moving_average(self.problem.model, self.plan.ema)
+        require(
+            self.plan.monitor != "robust_error" or self.adversary is not None,
+            "monitor = 'robust_error' needs an adversary, and the objective has none; add a "
+            "regularizer such as AdversarialTraining, or monitor 'error'",
+        )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -94,6 +103,17 @@ class Training:
     def total_steps(self) -> int:
         """Updates until the plan is fulfilled."""
         return self.plan.epochs * self.steps_per_epoch
+
+    @property
+    def adversary(self) -> Adversary | None:
+        """Whom the objective defends against; None if nobody."""
+        regularizer = self.problem.regularizer
+        return None if regularizer is None else regularizer.adversary
+
+    @property
+    def is_over(self) -> bool:
+        """Whether to stop before the plan is fulfilled."""
+        return self.stopping.over or self.watchdog.barked
 
     @property
     def autocast(self) -> AbstractContextManager[Any]:
@@ -158,13 +178,22 @@ class Training:
         yield from islice(self._statistics.epoch(0), _STATISTICS_BATCHES)
 
     def evaluate(self) -> tuple[Evaluation, bool]:
-        """Evaluate on the validation part, in the precision of training; whether it is the best."""
+        """Evaluate on the validation part, in the precision of training; whether it is the best.
+
+        Where training has an adversary, the robust error is measured on the part's first 256.
+        """
         if self._validation is None:
             part = self.problem.data.validation
             self._validation = Batches(part, 1000, shuffle=False, device=self.device)
         with self.clock.paused(), self.evaluated() as model:
             found = evaluate(model, self._validation, self.problem.loss, autocast=self.autocast)
-            value = found.loss if self.plan.monitor == "loss" else found.error
+            if (adversary := self.adversary) is not None:
+                examples = torch.arange(min(_ATTACKED, len(self.problem.data.validation)))
+                x, y = (t.to(self.device) for t in self.problem.data.validation.take(examples))
+                error = robust_error(model, x, y, adversary, autocast=self.autocast)
+                found = replace(found, robust_error=error)
+                self.watchdog.see(error, self.step, model)
+            value = getattr(found, self.plan.monitor)
             return found, self.stopping.see(value, self.step, model)
 
     def least_curvature(self) -> float:
@@ -187,6 +216,7 @@ class Training:
             "schedulers": [s.state_dict() for s in self.schedulers],
             "average": None if self.average is None else self.average.state_dict(),
             "stopping": self.stopping.state_dict(),
+            "watchdog": self.watchdog.state_dict(),
             "clock": self.clock.state_dict(),
             "window": self.window.state_dict(),
             "rng": rng_state(self.device),
@@ -207,6 +237,8 @@ class Training:
         if self.average is not None:
             self.average.load_state_dict(parts["average"])
         self.stopping.load_state_dict(parts["stopping"])
+        if "watchdog" in parts:  # older checkpoints have none
+            self.watchdog.load_state_dict(parts["watchdog"])
         self.clock.load_state_dict(parts["clock"])
         self.window.load_state_dict(parts["window"])
         set_rng_state(parts["rng"], self.device)
