@@ -2,10 +2,10 @@
 
 Five small architectures, twenty seeds each, trained for 120 steps on data that they can learn:
 every verdict that is no PASS is a false alarm. Ten planted faults, five seeds each: which checks
-see them. And the same test of the gradient where a loss saturates: logits times 1, 6 and 50, of
-networks that are trained to the end or not at all. Run `python reproductions/derivatives.py`; a row of derivatives.jsonl is one audit, and a
-study that was stopped goes on with what is missing. `python reproductions/derivatives.py tables`
-prints the tables of derivatives.md.
+see them. And the test of the gradient where a loss saturates: logits times 1, 6 and 50, of networks
+that are trained to the end or not at all. Run `python reproductions/derivatives.py`; a row of
+derivatives.jsonl is one audit, and a study that was stopped goes on with what is missing.
+`python reproductions/derivatives.py tables` prints the tables of derivatives.md.
 """
 
 import sys
