@@ -104,6 +104,7 @@ class TestEveryCheck:
         for settings in check.settings.values():
             inspect.signature(check.run).bind(None, **settings)
             inspect.signature(check.cost).bind(None, **settings)
+            inspect.signature(check.shared).bind(None, **settings)
         assert check.settings
 
 

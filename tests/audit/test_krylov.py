@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from wellposed.audit import Subject
-from wellposed.audit._krylov import _reach, _subsets, cost, ends
+from wellposed.audit._krylov import _reach, _subsets, ends, shared
 from wellposed.errors import ArgumentError
 from wellposed.losses import SquaredError
 from wellposed.regularizers import L2, InputGradient
@@ -103,8 +103,13 @@ def test_a_model_that_has_nothing_to_differentiate_is_refused(subject, net):
 
 
 def test_the_cost_counts_two_gradients_per_product(subject):
-    assert cost(subject(), 40, 4, 30) == 2 * 40 * (30 + 5 + 15 + 6)
-    assert cost(subject(), 4000, 4, 10) == 2 * 60 * (10 + 5 + 10 + 6)
+    def cost(examples, steps):
+        [spent] = shared(subject(), examples=examples, subsets=4, steps=steps).values()
+        return spent
+
+    assert cost(40, 30) == 2 * 40 * (30 + 5 + 15 + 6)
+    assert cost(40, 10) == 2 * 40 * (10 + 5 + 10 + 6)
+    assert cost(4000, 10) == 2 * 60 * (10 + 5)  # of the whole part there are no subsets to compare
 
 
 def test_without_a_train_part_it_is_the_part_there_is(net, blobs):

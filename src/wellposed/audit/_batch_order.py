@@ -42,7 +42,7 @@ def batch_order(subject: Subject, *, examples: int = 16) -> Finding:
         subject: The network and its loss.
         examples: At least 4.
 
-    Cost: about six forward passes per example.
+    Cost: about seven forward passes per example.
 
     Raises `ArgumentError` if there are fewer than four examples, the network cannot be copied, or
     gives other outputs when asked again.
@@ -215,6 +215,7 @@ CHECK = Check(
     batch_order,
     family="derivatives",
     question="Does what it says of an example depend on the others in the batch?",
-    cost=lambda _, examples=16: forward(6 * examples),
+    cost=lambda _, examples=16: forward(7 * examples),
+    batch=16,
     settings={"quick": {"examples": 8}, "standard": {}, "deep": {"examples": 64}},
 )

@@ -8,7 +8,7 @@ from torch import nn
 
 from wellposed.audit._cause import law
 from wellposed.audit._chain import as_in_training
-from wellposed.audit._check import Check, forward
+from wellposed.audit._check import Check, at_hand, forward
 from wellposed.audit._cure import cure
 from wellposed.audit._drift import LEVEL, MUCH
 from wellposed.audit._sites import Trace, record
@@ -173,6 +173,6 @@ CHECK = Check(
     collapse,
     family="signal",
     question="Do inputs merge, or scatter, on their way through the layers?",
-    cost=lambda _, examples=256: forward(4 * examples),
+    cost=lambda subject, examples=256: forward(4 * at_hand(subject, examples)),
     settings={"quick": {"examples": 128}, "standard": {}, "deep": {"examples": 1024}},
 )

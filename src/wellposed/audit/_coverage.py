@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from wellposed.audit._check import Check, forward
+from wellposed.audit._check import Check, at_hand
 from wellposed.audit._subject import Subject
 from wellposed.audit._twin import Twin, twin
 from wellposed.errors import require
@@ -259,8 +259,8 @@ def _figures(silent: list[Silent]) -> tuple[Listing, ...]:
     return (listing,) if rows else ()
 
 
-def _cost(_: Subject, examples: int = 64) -> int:
-    return examples + forward(2 * examples)
+def _cost(subject: Subject, examples: int = 64) -> int:
+    return 2 * at_hand(subject, examples)
 
 
 CHECK = Check(

@@ -5,7 +5,7 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from wellposed.audit._check import Check, forward
+from wellposed.audit._check import Check, at_hand, forward
 from wellposed.audit._sites import record
 from wellposed.audit._subject import Subject
 from wellposed.audit._units import Units, activations, count_units, mode
@@ -214,6 +214,8 @@ CHECK = Check(
     dead_units,
     family="signal",
     question="Are there units that pass nothing, whatever the input?",
-    cost=lambda subject, inputs=2048: forward(2 * inputs) + subject.batch_size,
+    cost=lambda subject, inputs=2048: (
+        forward(2 * at_hand(subject, inputs)) + at_hand(subject, subject.batch_size)
+    ),
     settings={"quick": {"inputs": 500}, "standard": {}, "deep": {"inputs": 10_000}},
 )

@@ -212,5 +212,6 @@ CHECK = Check(
     family="derivatives",
     question="Does the network give the same numbers when it is asked again?",
     cost=lambda _, examples=16: 4 * examples,
+    batch=16,
     settings={"quick": {"examples": 8}, "standard": {}, "deep": {"examples": 64}},
 )

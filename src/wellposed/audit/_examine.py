@@ -1,7 +1,7 @@
 """Run checks on a subject, each apart from the others, within a stated budget."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, final, runtime_checkable
@@ -24,7 +24,8 @@ class Plan:
     Args:
         checks: In their order.
         gradients: Gradient evaluations of one example per check, a forward pass as a third.
-        seconds: Of one gradient evaluation of one example, measured on this machine.
+        seconds: Of one gradient evaluation of one example, measured on this machine in batches of
+            the sizes that the checks take, and averaged over what they spend.
         budget: As asked for.
     """
 
@@ -111,7 +112,8 @@ def plan(
 ) -> Plan:
     """What `examine` would do, and what it would cost.
 
-    Cost: two gradient evaluations of a batch, to measure the time of one.
+    Cost: two gradient evaluations of a batch of each size that the checks take, to measure their
+    time.
 
     Args:
         subject: Network, data, loss.
@@ -122,13 +124,19 @@ def plan(
     """
     budget = require_budget(budget)
     chosen = _chosen(checks, budget)
-    gradients = []
+    gradients, done, rates, seconds = [], set[Hashable](), dict[int, float](), 0.0
     for check in chosen:
         try:
-            gradients.append(check.gradients(subject, budget))
+            gradients.append(check.gradients(subject, budget, done))
         except Exception:  # noqa: BLE001 - it will say itself why it cannot run
             gradients.append(0)
-    return Plan(chosen, tuple(gradients), _seconds_per_gradient(subject), budget)
+        size = check.batch or subject.batch_size
+        if size not in rates:
+            rates[size] = _seconds_per_gradient(subject, size)
+        seconds += gradients[-1] * rates[size]
+    total = sum(gradients)
+    each = seconds / total if total else _seconds_per_gradient(subject, subject.batch_size)
+    return Plan(chosen, tuple(gradients), each, budget)
 
 
 def _chosen(
@@ -249,9 +257,9 @@ def _reusable(known: Audit | None, audit: Audit) -> dict[str, Finding]:
     return {finding.check: finding for finding in known.findings}
 
 
-def _seconds_per_gradient(subject: Subject) -> float:
-    """Seconds that one gradient evaluation of one example takes, in a batch."""
-    inputs, targets = subject.take(subject.judged, subject.batch_size)
+def _seconds_per_gradient(subject: Subject, size: int) -> float:
+    """Seconds that one gradient evaluation of one example takes, in a batch of that size."""
+    inputs, targets = subject.take(subject.judged, size)
     best = float("inf")
     params = subject.parameters
     with suppress(Exception), untouched(subject.model), subject.quiet():

@@ -142,7 +142,8 @@ def _figures(wrong: Iterable[Call], faults: dict[str, str]) -> tuple[Listing, ..
 
 
 def _cost(subject: Subject, examples: int = 2) -> int:
-    own = [m for m in subject.model.modules() if not _of_torch(m)]
+    # whether a module made of others has a function of one's own inside shows only when it runs
+    own = [m for m in subject.model.modules() if not _of_torch(m) and not any(m.children())]
     return forward(examples * (4 + 2 * math.isqrt(ELEMENTS) * bool(own)))
 
 
@@ -151,5 +152,6 @@ CHECK = Check(
     family="derivatives",
     question="Do layers of your own pass torch's test of gradients?",
     cost=_cost,
+    batch=2,
     settings={"standard": {}, "deep": {"examples": 4}},
 )

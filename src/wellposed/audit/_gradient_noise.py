@@ -1,5 +1,6 @@
 """How large the gradient is beside its sampling noise, from gradients of disjoint batches."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import final
 
@@ -110,3 +111,10 @@ def gradient_noise(subject: Subject, check: str, *, batches: int, batch: int) ->
         )
 
     return subject.cached(("gradient noise", batches, batch), make)
+
+
+def shared_noise(subject: Subject, batches: int, batch: int) -> dict[Hashable, int]:
+    """Of `gradient_noise`, in gradient evaluations of one example."""
+    part = subject.parts["train" if "train" in subject.parts else subject.judged]
+    each = min(batch, len(part) // batches)
+    return {("gradient noise", batches, batch): 2 * batches * each}

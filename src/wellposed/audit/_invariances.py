@@ -1,8 +1,9 @@
 """One check for each factor of the lectures on invariance."""
 
+from collections.abc import Hashable
 from typing import Any
 
-from wellposed.audit._check import Check, forward
+from wellposed.audit._check import Check, forward, forward_over
 from wellposed.audit._invariance import invariance
 from wellposed.audit._subject import Subject
 from wellposed.perturb import factors
@@ -130,6 +131,11 @@ def _cost(factor: str) -> Any:
     return cost
 
 
+def _shared(subject: Subject, examples: int | None = 1000) -> dict[Hashable, int]:
+    """Predictions on the examples as they are, twice: as given, and from raw values."""
+    return {("plain", examples): 2 * forward_over(subject, [subject.judged], examples)}
+
+
 _RUN = (viewpoint, deformation, illumination, occlusion, clutter, noise, blur, compression)
 
 CHECKS = tuple(
@@ -138,6 +144,7 @@ CHECKS = tuple(
         family="invariance",
         question=question,
         cost=_cost(run.__name__),
+        shared=_shared,
         settings={
             "quick": {"examples": 250},
             "standard": {"examples": 1000},

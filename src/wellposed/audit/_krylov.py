@@ -1,6 +1,7 @@
 """One Krylov run on the Hessian of the training loss, shared by all checks of curvature."""
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import final
 
@@ -96,11 +97,15 @@ def ends(
     return subject.cached(key, lambda: _ends(subject, check, examples, subsets, steps, scale))
 
 
-def cost(subject: Subject, examples: int, subsets: int, steps: int) -> int:
+def shared(
+    subject: Subject, *, examples: int, subsets: int, steps: int, scaled: bool = False, **_: int
+) -> dict[Hashable, int]:
     """Of `ends`, in gradient evaluations of one example."""
     part = subject.parts["train" if "train" in subject.parts else subject.judged]
-    used = min(examples, len(part))
-    return 2 * used * (steps + 5 + min(steps, _SUBSET_STEPS) + 2 * (subsets - 1))
+    used, products = min(examples, len(part)), steps + 5
+    if used < len(part):
+        products += min(steps, _SUBSET_STEPS) + 2 * (subsets - 1)
+    return {("krylov", examples, subsets, steps, scaled): 2 * used * products}
 
 
 def hessian_of(subject: Subject, check: str, examples: int, subsets: int) -> tuple[Curvature, str]:

@@ -7,7 +7,7 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from wellposed.audit._check import Check, forward
+from wellposed.audit._check import Check, at_hand, forward
 from wellposed.audit._statistics import Watched, watched
 from wellposed.audit._subject import Subject
 from wellposed.audit._trace import tensors_in, traced
@@ -264,7 +264,9 @@ CHECK = Check(
     modes,
     family="derivatives",
     question="Do train and eval mode fit together?",
-    cost=lambda _, batches=8, batch_size=64: forward(2 * batches * batch_size),
+    cost=lambda subject, batches=8, batch_size=64: forward(
+        2 * at_hand(subject, batches * batch_size)
+    ),
     settings={
         "quick": {"batches": 4, "batch_size": 32},
         "standard": {},

@@ -1,11 +1,13 @@
 """Is the network near a minimum, or near a saddle?"""
 
+from collections.abc import Hashable
+
 import numpy as np
 
 from wellposed.audit._check import Check
-from wellposed.audit._gradient_noise import gradient_noise
+from wellposed.audit._gradient_noise import gradient_noise, shared_noise
 from wellposed.audit._krylov import LEVEL, ends
-from wellposed.audit._spectrum import density_of
+from wellposed.audit._spectrum import density_of, shared_density
 from wellposed.audit._subject import Subject
 from wellposed.runs import Finding, Threshold, Verdict
 
@@ -94,11 +96,17 @@ def _judged(slope: tuple[float, float], high: float, mass: float) -> tuple[Verdi
     return Verdict.PASS, "No saddle is shown: the gradient is within its sampling noise", ""
 
 
+def _shared(subject: Subject, **settings: int) -> dict[Hashable, int]:
+    return shared_density(subject, **settings) | shared_noise(subject, _BATCHES, _BATCH)
+
+
 CHECK = Check(
     saddle,
     family="curvature",
     question="Is the network near a minimum, or near a saddle?",
-    cost=lambda *_, **__: 2 * _BATCHES * _BATCH,
+    cost=lambda *_, **__: 0,
+    shared=_shared,
+    batch=128,
     settings={
         "standard": {"examples": 512, "subsets": 4, "steps": 30, "probes": 4, "depth": 10},
         "deep": {"examples": 2048, "subsets": 8, "steps": 60, "probes": 8, "depth": 20},

@@ -1,11 +1,13 @@
 """Is the step size inside the stability limit of the optimizer?"""
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor
 
 from wellposed.audit._check import Check
 from wellposed.audit._edge import Edge, edge
-from wellposed.audit._krylov import LEVEL, Ends, cost, ends
+from wellposed.audit._krylov import LEVEL, Ends, ends, shared
 from wellposed.audit._subject import Subject
 from wellposed.runs import Bars, Finding, Mark, Threshold, Verdict
 
@@ -155,11 +157,19 @@ def _figure(found: Ends, limit: Edge | None, decay: float) -> Bars:
     )
 
 
-def _cost(subject: Subject, examples: int, subsets: int, steps: int) -> int:
-    spent = cost(subject, examples, subsets, steps)
-    if subject.descent is not None and edge(subject.descent).preconditioned:
-        spent += _GRADIENTS * (subject.descent.batch_size or subject.batch_size)
-    return spent
+def _scaled(subject: Subject) -> bool:
+    return subject.descent is not None and edge(subject.descent).preconditioned
+
+
+def _cost(subject: Subject, **_: int) -> int:
+    if subject.descent is None or not _scaled(subject):
+        return 0
+    return _GRADIENTS * (subject.descent.batch_size or subject.batch_size)
+
+
+def _shared(subject: Subject, examples: int, subsets: int, steps: int) -> dict[Hashable, int]:
+    scaled = _scaled(subject)
+    return shared(subject, examples=examples, subsets=subsets, steps=steps, scaled=scaled)
 
 
 CHECK = Check(
@@ -167,6 +177,8 @@ CHECK = Check(
     family="curvature",
     question="Is the step size inside the stability limit?",
     cost=_cost,
+    shared=_shared,
+    batch=128,
     settings={
         "quick": {"examples": 128, "subsets": 3, "steps": 12},
         "standard": {"examples": 512, "subsets": 4, "steps": 30},

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from wellposed.audit._cause import cause, looks_trained
 from wellposed.audit._chain import Propagation, propagate
-from wellposed.audit._check import Check
+from wellposed.audit._check import Check, at_hand
 from wellposed.audit._cure import Cure, Measure, cure
 from wellposed.audit._drift import LEVEL, MUCH, Drift, drifts_of
 from wellposed.audit._layer_figures import size_figures
@@ -254,6 +254,6 @@ CHECK = Check(
     signal,
     family="signal",
     question="Do activations and gradients keep their size through depth?",
-    cost=lambda _, examples=128: 3 * examples,
+    cost=lambda subject, examples=128: 2 * at_hand(subject, examples),
     settings={"quick": {"examples": 64}, "standard": {}, "deep": {"examples": 512}},
 )

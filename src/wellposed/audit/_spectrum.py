@@ -1,9 +1,11 @@
 """What does the Hessian's spectrum look like: its trace, its density, its dimension?"""
 
+from collections.abc import Hashable
+
 import numpy as np
 
 from wellposed.audit._check import Check
-from wellposed.audit._krylov import LEVEL, Ends, ends
+from wellposed.audit._krylov import LEVEL, Ends, ends, shared
 from wellposed.audit._subject import Subject
 from wellposed.linalg import Spectrum
 from wellposed.linalg import spectrum as measure
@@ -97,16 +99,23 @@ def _figure(found: Ends, density: Spectrum) -> Curves:
     )
 
 
-def _cost(subject: Subject, *, examples: int, probes: int, depth: int, **_: int) -> int:
+def shared_density(
+    subject: Subject, *, examples: int, subsets: int, steps: int, probes: int, depth: int
+) -> dict[Hashable, int]:
+    """Of `density_of` and the Krylov space it stands on, in gradient evaluations of one example."""
     part = "train" if "train" in subject.parts else subject.judged
-    return 2 * min(examples, len(subject.parts[part])) * probes * depth
+    key = ("density", examples, subsets, steps, probes, depth)
+    products = {key: 2 * min(examples, len(subject.parts[part])) * probes * depth}
+    return products | shared(subject, examples=examples, subsets=subsets, steps=steps)
 
 
 CHECK = Check(
     spectrum,
     family="curvature",
     question="In how many directions does the loss curve, and how much?",
-    cost=_cost,
+    cost=lambda *_, **__: 0,
+    shared=shared_density,
+    batch=128,
     settings={
         "standard": {"examples": 512, "subsets": 4, "steps": 30, "probes": 4, "depth": 10},
         "deep": {"examples": 2048, "subsets": 8, "steps": 60, "probes": 8, "depth": 20},

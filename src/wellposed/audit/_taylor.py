@@ -334,6 +334,7 @@ CHECK = Check(
     family="derivatives",
     question="Is the gradient that training uses the derivative of the objective?",
     cost=_cost,
+    batch=8,
     settings={
         "quick": {"examples": 4, "directions": 1, "second": False},
         "standard": {},
