@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from wellposed.audit import Subject, examine
+from wellposed.audit._label_noise import _features
 from wellposed.data import Digits, load
 from wellposed.runs import Listing, Pictures, Verdict
 
@@ -157,3 +158,10 @@ def test_what_it_cannot_judge():
     assert "two classes or more" in one.statement
     line = Subject(nn.Linear(5, 1), (x, torch.randn(200, 1)), nn.MSELoss(reduction="none"))
     assert "is about classifiers" in found(line).statement
+
+
+def test_tokens_of_every_integer_type_are_told_apart():
+    tokens = torch.tensor([[3, 19], [19, 240]])
+    for dtype in (torch.uint8, torch.int32, torch.int64):
+        rows, columns = _features(tokens.to(dtype)).nonzero()
+        assert (rows.tolist(), columns.tolist()) == ([0, 0, 1, 1], [3, 19, 19, 240])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from wellposed.data import Elastic, Rotation
-from wellposed.data._warp import _sampled
+from wellposed.data._warp import _read
 from wellposed.errors import ArgumentError
 
 
@@ -23,14 +23,14 @@ def inner(image):
 
 def test_sampling_reads_where_it_is_told():
     x = ramps(1)
-    y = _sampled(x, x[:, 0] + 1.5, x[:, 1] - 0.25)
+    y = _read(x, x[:, 0] + 1.5, x[:, 1] - 0.25)
     torch.testing.assert_close(inner(y[:, 0]), inner(x[:, 0] + 1.5), rtol=0, atol=1e-4)
     torch.testing.assert_close(inner(y[:, 1]), inner(x[:, 1] - 0.25), rtol=0, atol=1e-4)
 
 
 def test_sampling_outside_repeats_the_border():
     x = ramps(1)
-    y = _sampled(x, x[:, 0] + 100, x[:, 1])
+    y = _read(x, x[:, 0] + 100, x[:, 1])
     torch.testing.assert_close(y[:, 0], torch.full((1, 33, 33), 16.0), rtol=0, atol=1e-4)
 
 

@@ -112,5 +112,7 @@ def test_names_that_do_not_exist(module, tmp_path):
         subject_of_module(f"{module}:plain", data="digits", weights=tmp_path / "no.pt")
     with pytest.raises(RecipeError, match="did you mean 'digits'"):
         subject_of_module(f"{module}:plain", data="digit")
+    with pytest.raises(DataError, match=r"photos\.tar does not exist; give a dataset's name"):
+        subject_of_module(f"{module}:plain", data="photos.tar")
     with pytest.raises(RecipeError, match="did you mean 'crossentropy'"):
         subject_of_module(f"{module}:plain", data="digits", loss="crossentopy")

@@ -8,6 +8,7 @@ import torch
 from scipy.linalg import eigh
 
 from wellposed.audit._check import Check, forward
+from wellposed.audit._counted import counted
 from wellposed.audit._few import few
 from wellposed.audit._subject import Subject
 from wellposed.runs import Bars, Finding, Threshold, Verdict
@@ -171,9 +172,7 @@ def _features(inputs: torch.Tensor, like: torch.Tensor | None = None) -> np.ndar
         return found
     known = inputs if like is None else like
     size = min(int(known.max()) + 1, VOCABULARY)
-    values = inputs.flatten(1).clamp(0, size - 1).cpu()
-    counts = torch.zeros(len(values), size, dtype=torch.float64)
-    return counts.scatter_add_(1, values, torch.ones_like(values, dtype=torch.float64)).numpy()
+    return counted(inputs.long().clamp(0, size - 1), size)
 
 
 def _cost(subject: Subject, fit: int = 5000, examples: int = 10_000) -> int:  # noqa: ARG001

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from wellposed.audit._check import Check, forward
+from wellposed.audit._counted import counted
 from wellposed.audit._pictures import pictures_of
 from wellposed.audit._probabilities import said as say
 from wellposed.audit._subject import Subject
@@ -199,10 +200,7 @@ def _regression(
 def _features(inputs: Tensor) -> NDArray[np.float64]:
     """At most 784 numbers for a picture; integers are counted by value."""
     if not inputs.is_floating_point():
-        values = (inputs.flatten(1) % FEATURES).long().cpu()
-        counts = torch.zeros(len(values), FEATURES, dtype=torch.float64)
-        ones = torch.ones_like(values, dtype=torch.float64)
-        return counts.scatter_add_(1, values, ones).numpy()
+        return counted(inputs.long() % FEATURES, FEATURES)
     x = inputs.cpu()
     if x.dim() == 4 and x[0].numel() > FEATURES:
         side = max(1, int((FEATURES / x.shape[1]) ** 0.5))

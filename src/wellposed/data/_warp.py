@@ -7,10 +7,10 @@ from typing import final
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import grid_sample
 
 from wellposed.data._augmentation import Augmentation, require_images
 from wellposed.errors import require
+from wellposed.perturb._sampling import centers, sampled
 
 
 @final
@@ -35,9 +35,9 @@ class Rotation(Augmentation):
         require_images(self, inputs)
         draw = torch.rand(len(inputs), 1, 1, generator=generator, device=inputs.device)
         angle = (2 * draw - 1) * radians(self.degrees)
-        y, x = _centers(inputs)
+        y, x = centers(inputs.float())
         sine, cosine = angle.sin(), angle.cos()
-        return _sampled(inputs, cosine * y - sine * x, sine * y + cosine * x)
+        return _read(inputs, cosine * y - sine * x, sine * y + cosine * x)
 
 
 @final
@@ -75,8 +75,8 @@ class Elastic(Augmentation):
         noise = torch.randn(2, n, height, width, generator=generator, device=inputs.device)
         down, across = (self._smoothing(length, inputs.device) for length in (height, width))
         field = self.pixels * (down @ noise @ across.T)
-        y, x = _centers(inputs)
-        return _sampled(inputs, y + field[0], x + field[1])
+        y, x = centers(inputs.float())
+        return _read(inputs, y + field[0], x + field[1])
 
     def _smoothing(self, length: int, device: torch.device) -> Tensor:
         """A Gaussian per row, of unit Euclidean norm: unit noise stays of unit variance."""
@@ -86,17 +86,6 @@ class Elastic(Augmentation):
         return smoothing
 
 
-def _centers(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (height, 1) and columns (1, width) of the pixels, counted from the image's center."""
-    height, width = inputs.shape[2:]
-    y = torch.arange(height, device=inputs.device) - (height - 1) / 2
-    x = torch.arange(width, device=inputs.device) - (width - 1) / 2
-    return y[:, None], x[None, :]
-
-
-def _sampled(inputs: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """The images, read between pixels at rows y and columns x, (batch, height, width)."""
-    height, width = inputs.shape[2:]
-    grid = torch.stack([2 * x / width, 2 * y / height], dim=3)
-    moved: Tensor = grid_sample(inputs.float(), grid, "bilinear", "border", align_corners=False)
-    return moved.to(inputs.dtype)
+def _read(inputs: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The images at these positions, in the type that they have."""
+    return sampled(inputs.float(), rows, columns).to(inputs.dtype)

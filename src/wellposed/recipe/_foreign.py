@@ -12,7 +12,7 @@ from wellposed.recipe._arguments import signature
 from wellposed.recipe._lookup import imported
 from wellposed.recipe._origin import Origin
 from wellposed.recipe._registry import named
-from wellposed.recipe._source import source
+from wellposed.recipe._source import source_at
 
 
 def subject_of_module(  # noqa: PLR0913 - one argument per thing that can be known of it
@@ -67,10 +67,8 @@ def subject_of_module(  # noqa: PLR0913 - one argument per thing that can be kno
         {"test": found.train} if one else found,
         named("loss", loss, Origin("--loss"), ("loss",))(),
         descent=None if lr is None else Descent("sgd", lr),
-        initial=None
-        if initial is None
-        else fitted_weights(model, read_weights(initial), str(initial)),
-        other=None if other is None else fitted_weights(model, read_weights(other), str(other)),
+        initial=_weights(model, initial),
+        other=_weights(model, other),
         rebuild=rebuild,
         standardization=None if raw else found.standardization,
         classes=found.classes,
@@ -88,14 +86,7 @@ def _weights(model: nn.Module, path: Path | None) -> dict[str, Tensor] | None:
 
 def _data(name: str, *, raw: bool, split: bool, data_dir: Path | None, seed: int) -> Dataset:
     """Data by name, or from a folder or file, standardized, and split if that is asked for."""
-    path = Path(name).expanduser()
-    if path.is_dir():
-        chosen = source("imagefolder", path=str(path))
-    elif path.suffix == ".npz":
-        chosen = source("npz", path=str(path))
-    else:
-        chosen = source(name)
-    places = Places(data_dir)
+    chosen, places = source_at(name), Places(data_dir)
     if split:
         return load(chosen, seed=seed, standardize=not raw, places=places)
     return load(chosen, validation=0, test=0, standardize=not raw, places=places)

@@ -27,6 +27,29 @@ def source(name: str, settings: Iterable[str] = (), **arguments: Any) -> Source:
     return found
 
 
+def source_at(name: str, shape: tuple[int, ...] | None = None) -> Source:
+    """The source that somebody means by a dataset's name, a folder of images, or an .npz file.
+
+    Args:
+        name: Which of them.
+        shape: Of the inputs that a folder is to give; None for the size it has by default.
+
+    Raises `ArgumentError` if the images of a folder cannot have that shape, and `DataError` if it
+    is the path of anything else.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return source("imagefolder", path=str(path), **({} if shape is None else _square(shape)))
+    if path.suffix == ".npz":
+        return source("npz", path=str(path))
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        fault = "is a file of another kind" if path.exists() else "does not exist"
+        raise DataError(
+            f"{name} {fault}; give a dataset's name, a folder of images or an .npz file"
+        )
+    return source(name)
+
+
 def other_data(restored: Restored, name: str, *, data_dir: str | Path | None = None) -> Dataset:
     """Data that a network was not trained on, standardized as its own were.
 
@@ -38,9 +61,8 @@ def other_data(restored: Restored, name: str, *, data_dir: str | Path | None = N
     Raises:
         DataError: If its classes or its inputs are not those of the network.
     """
-    found = load(
-        _source(restored, name), validation=0, test=0, standardize=False, places=Places(data_dir)
-    )
+    chosen = source_at(name, restored.shape)
+    found = load(chosen, validation=0, test=0, standardize=False, places=Places(data_dir))
     if found.classes != restored.classes:
         raise DataError(
             f"{name} has the classes {_some(found.classes)}, the network knows "
@@ -59,23 +81,13 @@ def other_data(restored: Restored, name: str, *, data_dir: str | Path | None = N
     )
 
 
-def _source(restored: Restored, name: str) -> Source:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        shape = restored.shape
-        require(
-            len(shape) == 3 and shape[1] == shape[2],
-            f"the network takes inputs of shape {shape}, but a folder of images gives square ones",
-        )
-        return source("imagefolder", path=str(path), size=shape[1], channels=shape[0])
-    if path.suffix == ".npz":
-        return source("npz", path=str(path))
-    if path.exists() or path.suffix or len(path.parts) > 1:
-        fault = "is a file of another kind" if path.exists() else "does not exist"
-        raise DataError(
-            f"{name} {fault}; give a dataset's name, a folder of images or an .npz file"
-        )
-    return source(name)
+def _square(shape: tuple[int, ...]) -> dict[str, Any]:
+    """The settings of a folder whose images are to have this shape."""
+    require(
+        len(shape) == 3 and shape[1] == shape[2],
+        f"the network takes inputs of shape {shape}, but a folder of images gives square ones",
+    )
+    return {"size": shape[1], "channels": shape[0]}
 
 
 def _standardized(restored: Restored, examples: Examples) -> Examples:
