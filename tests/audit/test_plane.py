@@ -8,6 +8,7 @@ from tests.audit.bowls import EIGENVALUES, Bowl, quadratic
 from wellposed.audit import Subject, examine, plane
 from wellposed.audit._directions import filter_normalized
 from wellposed.errors import ArgumentError
+from wellposed.report._surface import surface_plot
 from wellposed.runs import Verdict
 
 
@@ -37,6 +38,10 @@ def test_a_bowl_is_its_quadratic_form_centered_at_the_weights():
     assert f - f[7, 7] == pytest.approx(right, rel=1e-9, abs=1e-9)
     assert f == pytest.approx(f[::-1, ::-1], rel=1e-9)
     assert (a[7], list(a)) == (0, [-v for v in reversed(a)])
+    assert (
+        "no point is shown to be lower than the center: the lowest train loss seen is in the "
+        in (finding.statement)
+    )
     assert finding.verdict is Verdict.PASS
     assert finding.value < 0
     assert finding.evidence["convex_share"] == 1
@@ -49,9 +54,17 @@ def test_the_lowest_point_is_found_where_it_was_put():
     finding = plane(bowl(shift=3 / 7))
     assert finding.verdict is Verdict.WARN
     x, y, name = finding.figures[0].points[-1]
-    assert (round(7 * x), y, name) == (3, 0, "lowest")
+    assert (round(7 * x), y, name) == (3, 0, "lowest seen")
     assert finding.interval[0] <= finding.value <= finding.interval[1]
+    assert "another point is lower than the center for certain" in finding.statement
     assert finding.remedy
+
+
+def test_its_labels_are_whole_on_the_page():
+    figure = plane(bowl()).figures[0]
+    text = str(surface_plot(figure))
+    assert f">{figure.x_label}<" in text
+    assert f">{figure.y_label}<" in text
 
 
 def test_a_saddle_s_share_of_convex_points_is_0():

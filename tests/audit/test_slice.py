@@ -115,6 +115,24 @@ def test_slope_and_curvature_agree_with_the_derivatives_of_a_smooth_network(subj
     assert numbers[2] == pytest.approx(numbers[3], rel=0.01, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("layer", "kinked"),
+    [(nn.ReLU(), True), (nn.Tanh(), False), (nn.GELU(), False), (nn.Hardtanh(), True)],
+    ids=["relu", "tanh", "gelu", "hardtanh"],
+)
+def test_kinks_are_spoken_of_where_there_are_some(subject, net, layer, kinked):
+    finding = found(subject(net(0, nn.Linear(4, 8), layer, nn.Linear(8, 3))))
+    assert ("passes over kinks" in finding.verified) == kinked
+
+
+def test_losses_down_the_gradient_that_span_decades_are_drawn_by_their_logarithm(subject):
+    positive = found(subject()).figures[1]
+    assert (positive.log_x, positive.log_y) == (True, True)
+    saddle = bowl()
+    saddle.loss = lambda outputs, _: -quadratic(outputs, _)
+    assert not found(saddle).figures[1].log_y
+
+
 def test_grids_are_symmetric_around_an_exact_0():
     for points in (3, 21, 41):
         grid = symmetric(points)

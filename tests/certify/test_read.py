@@ -51,9 +51,7 @@ class Constants(nn.Module):
 def test_what_does_not_depend_on_the_input_is_computed():
     x = torch.rand(5, 2, dtype=torch.float64)
     model = Constants()
-    torch.testing.assert_close(
-        trace(model, (2,))(x), model(x).detach(), rtol=1e-6, atol=1e-6
-    )
+    torch.testing.assert_close(trace(model, (2,))(x), model(x).detach(), rtol=1e-6, atol=1e-6)
 
 
 def test_a_value_that_is_no_batch_is_refused_where_it_is_made():

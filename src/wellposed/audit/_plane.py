@@ -69,13 +69,18 @@ def plane(
     verdict = threshold.judge((interval[0], interval[1]))
     low, high = (100 * end for end in interval)
     where = f"at ({place[0]:.2g}, {place[1]:.2g})" if any(place) else "in the center"
+    shown = (
+        "another point is lower than the center for certain"
+        if interval[0] > 0
+        else "no point is shown to be lower than the center"
+    )
     corner = moved(land.trainable, [d1, d2], (axis[-1], axis[-1]))
     return Finding(
         check="plane",
         verdict=verdict,
-        statement=f"On a plane through the weights the {land.part} loss is lowest {where}: from "
-        f"the center to another point it falls by at most {100 * value:.2g} % [{low:.2g}, "
-        f"{high:.2g}] of a constant output's loss.",
+        statement=f"On a plane through the weights {shown}: the lowest {land.part} loss seen is "
+        f"{where}, and from the center to another point it falls by at most {100 * value:.2g} % "
+        f"[{low:.2g}, {high:.2g}] of a constant output's loss.",
         value=value,
         interval=(interval[0], interval[1]),
         level=LEVEL,
@@ -120,14 +125,14 @@ def _drawn(
 ) -> Surface:
     """The plane as a map, with the weights and the lowest point named."""
     shown = tuple(tuple(float(v) for v in row) for row in surface)
-    other = ((*lowest, "lowest"),) if any(lowest) else ()
+    other = ((*lowest, "lowest seen"),) if any(lowest) else ()
     return Surface(
         f"Objective on {len(land.inputs)} {land.part} examples",
         tuple(axis),
         tuple(axis),
         shown,
-        x_label="along the first direction, in lengths of each filter",
-        y_label="along the second",
+        x_label="first direction, in lengths of each filter",
+        y_label="second direction",
         log=bool(np.nanmin(surface) > 0),
         points=((0.0, 0.0, "the weights"), *other),
         note="Two Gaussian directions of thousands: what is convex here need not be so elsewhere.",

@@ -19,6 +19,11 @@ from wellposed.stats import mean_interval
 STEP = 0.02  # of the second differences, in lengths of the filters
 HALVINGS = 17  # steps tried along the gradient: the weights' length, and down by halves
 SHARE = 0.01  # of what a constant output loses
+_KINKED = (
+    "Relu", "LeakyRelu", "Prelu", "Rrelu", "Threshold", "Hardtanh", "Hardsigmoid", "Hardswish",
+    "Clamp", "Abs", "Max", "Min", "Amax", "Amin", "AdaptiveMaxPool", "Softshrink", "Hardshrink",
+)  # fmt: skip
+"""How autograd's names of operations with kinks begin."""
 
 
 def slice_(subject: Subject, *, examples: int = 512, points: int = 21) -> Finding:
@@ -214,10 +219,24 @@ def _verified(land: Landscape, direction: dict[str, Tensor], descent: Descent) -
         exact = land.curvature(direction)
     except RuntimeError:  # NotImplementedError is one
         return said + "no second derivatives to compare the curvature with"
-    return (
-        f"{said}curvature by differences {second:.4g}, by a Hessian product {exact:.4g} (which "
-        "passes over the kinks of ReLU)"
-    )
+    said += f"curvature by differences {second:.4g}, by a Hessian product {exact:.4g}"
+    return f"{said} (which passes over kinks, as of ReLU)" if _kinked(land) else said
+
+
+def _kinked(land: Landscape) -> bool:
+    """Whether an operation with a kink is on the way to the objective."""
+    with land.subject.quiet():
+        value = land.subject.objective(*land.subject.take(land.part, 1))
+    todo = {value.grad_fn} - {None}
+    seen = set(todo)
+    while todo:
+        node = todo.pop()
+        if node.name().startswith(_KINKED):
+            return True
+        new = {n for n, _ in node.next_functions if n is not None} - seen
+        seen |= new
+        todo |= new
+    return False
 
 
 def _figures(
@@ -244,6 +263,7 @@ def _figures(
         (Series("other examples", descent.steps, descent.losses),),
         marks=(Mark("y", center, "at the weights"),),
         log_x=True,
+        log_y=min(*descent.losses, center) > 0,
         note="The gradient is of one half of the examples, the curve of the other.",
     )
     return along, down

@@ -9,7 +9,6 @@ from torch import Tensor, fx
 from wellposed.certify._operation import Operation, Shape
 from wellposed.errors import ArgumentError
 
-
 Operator = Callable[["Reader", fx.Node], None]
 
 
