@@ -227,7 +227,7 @@ def _kinked(land: Landscape) -> bool:
     """Whether an operation with a kink is on the way to the objective."""
     with land.subject.quiet():
         value = land.subject.objective(*land.subject.take(land.part, 1))
-    todo = {value.grad_fn} - {None}
+    todo = set() if value.grad_fn is None else {value.grad_fn}
     seen = set(todo)
     while todo:
         node = todo.pop()
