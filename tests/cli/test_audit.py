@@ -8,7 +8,17 @@ from wellposed.runs import Audit, RunFolder
 CODE = """
 import torch
 def net(shape, classes):
+    print("a factory that talks")
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, classes))
+def leaves():
+    raise SystemExit(3)
+class Impatient(torch.nn.Linear):
+    def forward(self, inputs):
+        if self.training:
+            raise KeyboardInterrupt
+        return super().forward(inputs)
+def impatient():
+    return torch.nn.Sequential(torch.nn.Flatten(), Impatient(64, 10))
 """
 
 
@@ -38,6 +48,24 @@ def test_machines_get_a_record_per_finding(cli, run):
     assert [r["event"] for r in records] == ["plan", "finding", "audit"]
     assert records[1]["verdict"] == "pass"
     assert records[0]["budget"] == "standard"
+
+
+def test_machines_get_nothing_that_a_model_prints(cli, module):
+    found = cli("audit", module, "--data", "digits", "--only", "weights", "--json")
+    assert [r["event"] for r in found.records] == ["plan", "finding", "audit"]
+    assert "a factory that talks" in found.err
+
+
+def test_ctrl_c_keeps_findings_and_says_how_to_go_on(cli, module, tmp_path):
+    impatient = module.replace(":net", ":impatient")
+    command = ("audit", impatient, "--data", "digits", "--only", "weights", "--only", "modes")
+    found = cli(*command)
+    assert found.code == 130
+    [folder] = (tmp_path / "audits").iterdir()
+    assert f"the same command, with --out audits/{folder.name}" in found.err
+    audit = Audit.read(RunFolder.open(folder))
+    assert [f.check for f in audit] == ["weights"]
+    assert not audit.complete
 
 
 def test_the_plan_is_shown_and_nothing_is_done(cli, run):
@@ -97,7 +125,12 @@ def test_bad_input_is_a_sentence(cli, run, module):
         ("audit", run, "--weights", "w.pt"): "--weights says of a foreign model",
         ("audit", module): "needs data to be examined on",
         ("audit", module, "--data", "digits", "--weights", "w.pt"): "w.pt is not a file",
-        ("audit", "nowhere"): "nowhere is missing",
+        ("audit", "nowhere"): "nowhere does not exist; give a run's folder, or a model as package",
+        ("audit", module, "--data", "./none.csv"): "./none.csv does not exist; give a dataset's",
+        ("audit", module, "--data", "digits", "--seed", "-1"): "should be greater than or equal to 0",
+        ("audit", module, "--data", "digits", "--seed", str(2**70)): "should be less than or equal to",
+        ("audit", module.replace(":net", ":leaves"), "--data", "digits"): "leaves failed",
+        ("audit", module, "--data", "digits", "--out", run): "choose another folder for --out",
         ("audit", run, "--data", "nothing"): "nothing",
     }
     for arguments, sentence in cases.items():

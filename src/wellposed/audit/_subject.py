@@ -84,6 +84,7 @@ class Subject:
             f"found a {type(model).__name__} as the model; an audit examines a torch.nn.Module",
         )
         require(batch_size >= 1, f"batch_size is at least 1, got {batch_size}; try 250")
+        require(seed >= 0, f"a seed is a whole number from 0, got {seed}")
         self.model = _uncompiled(model)
         self.parts = parts_of(data)
         self.loss: Callable[[Tensor, Tensor], Tensor] = loss or CrossEntropy()

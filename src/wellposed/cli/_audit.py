@@ -1,6 +1,7 @@
 """`wellposed audit RUN`: examine a trained network, and say what was found."""
 
 import shlex
+import signal
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from wellposed.cli._base import DataDir, Json, Trust, opened
 from wellposed.cli._output import Output
 
 if TYPE_CHECKING:
-    from wellposed.audit import Subject
+    from wellposed.audit import Plan, Subject
     from wellposed.runs import Audit, RunFolder
 
 FOUND = 1
@@ -51,7 +52,7 @@ def audit(
     split: Annotated[
         bool, typer.Option("--split", help="Trained on the parts that wellposed draws (MODULE).")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of every draw.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where findings go. Default: RUN itself.")
     ] = None,
@@ -66,7 +67,8 @@ def audit(
 
     Findings go to RUN/findings.json and RUN/audit.html; those of a model that was trained elsewhere
     to a folder of their own. Every finding is pass, warn, fail or unknown: what could not be
-    checked never passes. Ctrl-C keeps the findings so far; the same command goes on from there.
+    checked never passes. Ctrl-C keeps the findings so far; the same command goes on from there
+    (of a MODULE, with --out).
 
     Nobody knows what a MODULE was trained on: data without a test part are all taken as test part,
     unless --split says that training was on the parts that `wellposed.data.load` draws.
@@ -81,34 +83,54 @@ def audit(
     \b
     Exit codes: 0 nothing failed, 1 something failed (with --strict: did not pass), 2 bad input.
     """
-    from wellposed.audit import examine, plan, require_budget
-    from wellposed.runs import Status, exclusive
+    from wellposed.audit import plan, require_budget
+    from wellposed.errors import Interrupted, require
+    from wellposed.runs import exclusive
 
     console = Output(as_json=as_json)
     chosen = require_budget(budget)
     foreign = ":" in subject and not Path(subject).exists()
+    require(
+        foreign or Path(subject).exists(),
+        f"{subject} does not exist; give a run's folder, or a model as package.module:factory",
+    )
     settings = {
         "subject": subject, "weights": weights, "data": data, "other": other, "initial": initial,
         "loss": loss, "lr": lr, "raw": raw, "split": split, "seed": seed,
     }  # fmt: skip
-    made = _foreign(settings, data_dir) if foreign else _own(settings, data_dir, trust=trust)
-    agenda = plan(made, only, chosen)
+    with console.apart():
+        made = _foreign(settings, data_dir) if foreign else _own(settings, data_dir, trust=trust)
+        agenda = plan(made, only, chosen)
     if plan_only:
         _show_plan(console, agenda)
         return
     folder = _folder(subject, out, settings, foreign=foreign)
-    with exclusive(folder.path):
-        before = _before(folder)
-        beside = before if only else None
-        with AuditProgress(console, lambda audit: _beside(beside, audit).write(folder)) as progress:
-            found = examine(made, agenda, known=before, observer=progress)
-        found = _beside(beside, found)
-        found.write(folder)
-        if folder.kind == "audit":
-            folder.set_status(Status.DONE)
+    try:
+        with exclusive(folder.path), console.apart():
+            found = _examined(console, made, agenda, folder, beside=bool(only))
+    except KeyboardInterrupt:
+        where = f", with --out {shlex.quote(str(folder.path))}" if foreign and out is None else ""
+        raise Interrupted(signal.SIGINT, f"the same command{where}") from None
     _say(console, found, folder)
     bad = not found.passed if strict else found.counts["fail"] > 0
     raise typer.Exit(FOUND if bad else 0)
+
+
+def _examined(
+    console: Output, made: "Subject", agenda: "Plan", folder: "RunFolder", *, beside: bool
+) -> "Audit":
+    """The findings, each of which is in the folder as soon as there is one."""
+    from wellposed.audit import examine
+    from wellposed.runs import Status
+
+    before = _before(folder)
+    kept = before if beside else None
+    with AuditProgress(console, lambda audit: _beside(kept, audit).write(folder)) as progress:
+        found = _beside(kept, examine(made, agenda, known=before, observer=progress))
+    found.write(folder)
+    if folder.kind == "audit":
+        folder.set_status(Status.DONE)
+    return found
 
 
 def _own(settings: dict[str, Any], data_dir: Path | None, *, trust: bool) -> "Subject":
@@ -150,11 +172,19 @@ def _folder(
     subject: str, out: Path | None, settings: dict[str, Any], *, foreign: bool
 ) -> "RunFolder":
     """Where the findings go: into the run, or a folder of kind "audit" for a foreign model."""
+    from wellposed.errors import require
     from wellposed.recipe import audit_recipe
     from wellposed.runs import RunFolder, fresh_path, provenance
 
     if out is not None and (out / "run.json").is_file():
-        return RunFolder.open(out)
+        found = RunFolder.open(out)
+        own = not foreign and out.resolve() == Path(subject).resolve()
+        require(
+            own or found.kind == "audit",
+            f"{out} is a training's folder, and findings about {subject} would take the place of "
+            "its own; choose another folder for --out",
+        )
+        return found
     if not foreign and out is None:
         return RunFolder.open(Path(subject))
     path = out or fresh_path(Path("audits"), subject.replace(":", "-"))
@@ -212,7 +242,7 @@ def _say(console: Output, found: "Audit", folder: "RunFolder") -> None:
             console.paragraph(f"  {text}")
     counts = ", ".join(f"{number} {verdict}" for verdict, number in found.counts.items() if number)
     console.line()
-    console.line(f"{len(found)} checks: {counts}.")
+    console.line(f"{len(found)} check{'s' if len(found) > 1 else ''}: {counts}.")
     render(folder)  # a run's report names its audit
     page = render_audit(folder)
     console.record(

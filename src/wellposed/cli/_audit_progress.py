@@ -41,7 +41,8 @@ class AuditProgress(Bar):
             }
         )
         self._out.line(
-            f"{len(plan.checks)} checks at the {plan.budget} budget: about {plan.total:,} gradient "
+            f"{len(plan.checks)} check{'s' if len(plan.checks) > 1 else ''} at the {plan.budget} "
+            f"budget: about {plan.total:,} gradient "
             f"evaluations of one example, {_duration(plan.eta)} at {1e3 * plan.seconds:.3g} ms each"
         )
 

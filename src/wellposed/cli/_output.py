@@ -3,7 +3,8 @@
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,7 @@ class Output:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
+        self._machines = sys.stdout
         self.console = Console(highlight=False)
 
     def line(self, text: str = "") -> None:
@@ -57,8 +59,14 @@ class Output:
     def record(self, value: dict[str, Any]) -> None:
         """An object for machines, on a line of its own."""
         if self.as_json:
-            sys.stdout.write(json.dumps(_finite(value), allow_nan=False) + "\n")
-            sys.stdout.flush()
+            self._machines.write(json.dumps(_finite(value), allow_nan=False) + "\n")
+            self._machines.flush()
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Where machines read, what a user's own code prints goes to standard error."""
+        with redirect_stdout(sys.stderr if self.as_json else sys.stdout):
+            yield
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: int) -> str:

@@ -104,7 +104,7 @@ def _made(factory: str, data: Dataset) -> nn.Module:
     given = {key: value for key, value in known.items() if key in asked}
     try:
         model = make(**given)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         fault = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RecipeError(
             f"{factory} failed, called with {', '.join(given) or 'no arguments'}: {fault}; it is "
