@@ -1,5 +1,7 @@
 """x -> x + delta: seeded changes of images that leave alone what they show, and the worst ones."""
 
+from wellposed.perturb._apgd import APGD as APGD
+from wellposed.perturb._apgd_targeted import TargetedAPGD as TargetedAPGD
 from wellposed.perturb._attack import Attack as Attack
 from wellposed.perturb._attacked import Attacked as Attacked
 from wellposed.perturb._ball import Ball as Ball

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, final
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,15 +18,32 @@ _LEAST = 1e-100  # its square is a normal number, so that no norm underflows
 _UNIT = 2.0**-53  # what float64 loses in one operation, relative
 
 
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Room:
+    """The surroundings of some centers, prepared once for many points.
+
+    Args:
+        center: The centers, shape (n, ...).
+        middle: The same in float64.
+        low: What no coordinate may be below, in the type of the centers.
+        high: What none may be above.
+    """
+
+    center: Tensor
+    middle: Tensor
+    low: Tensor
+    high: Tensor
+
+
 @dataclass(frozen=True)
 class Ball(ABC):
     r"""The set $\{x + \delta : \|\delta\|_p \le \varepsilon,\; l \le x + \delta \le h\}$ around x.
 
     One radius serves a batch, whose first axis counts the examples; what follows may have any
     shape. Arithmetic is in float64 whatever the type of the inputs, and every point that is handed
-    out lies inside the set as a set of real numbers, not only up to rounding: it is rounded
-    towards the center, coordinate by coordinate, so that no norm grows, and shrunk until its norm,
-    with all rounding errors against it, is at most eps.
+    out lies inside the set as a set of real numbers, not only up to rounding: it is shrunk until
+    its norm, with all rounding errors against it, is at most eps.
 
     Args:
         eps: The radius, in the units of the inputs: 0, or from 1e-100 to infinity.
@@ -88,7 +105,28 @@ class Ball(ABC):
             x.shape == center.shape,
             f"x and its center need one shape, got {tuple(x.shape)} and {tuple(center.shape)}",
         )
-        return self._moved(x.double() - center.double(), center, bounds)
+        return self.into(x, self.room(center, bounds))
+
+    def room(self, center: Float[Tensor, "n ..."], bounds: Bounds = (0.0, 1.0)) -> Room:
+        """What `into` and `holds` need to know of the centers: for many points around the same.
+
+        Raises `ArgumentError` for another type than float32 and float64.
+        """
+        require(
+            center.dtype in {torch.float32, torch.float64},
+            f"{type(self).__name__} rounds float32 and float64 inward, got {center.dtype}; "
+            "convert the inputs by .float()",
+        )
+        return Room(center, center.double(), *inner_bounds(bounds, center))
+
+    def into(self, x: Float[Tensor, "n ..."], room: Room) -> Float[Tensor, "n ..."]:
+        """As `project`, with the centers and the bounds of a `room` of this ball."""
+        return self._moved(x.double() - room.middle, room)
+
+    def holds(self, x: Float[Tensor, "n ..."], room: Room) -> Bool[Tensor, " n"]:
+        """Which points lie in the ball and within the bounds, by their distance in float64."""
+        within = flat((x >= room.low) & (x <= room.high)).all(1)
+        return within & (self.distance(x, room.middle) <= self.eps)
 
     def random(
         self,
@@ -130,28 +168,23 @@ class Ball(ABC):
     def _at_most(self, displacement: Tensor) -> Tensor:
         """A number that the norm of fl(x - center), shape (n, d), does not exceed in the reals."""
 
-    def _moved(self, wanted: Tensor, center: Tensor, bounds: Bounds) -> Tensor:
+    def _moved(self, wanted: Tensor, room: Room) -> Tensor:
         """The center plus the nearest displacement to the wanted one, inside as real numbers."""
-        require(
-            center.dtype in {torch.float32, torch.float64},
-            f"{type(self).__name__} rounds float32 and float64 inward, got {center.dtype}; "
-            "convert the inputs by .float()",
-        )
+        center, middle = room.center, room.middle
         if center.numel() == 0:
             return center.clone()
-        low, high = inner_bounds(bounds, center)
-        middle = center.double()
-        wanted = wanted.nan_to_num(0.0)
-        room = [flat(face.double() - middle) for face in (low, high)]
-        move = self._nearest(flat(wanted), *room).view_as(middle)
+        faces = [flat(face - middle) for face in (room.low, room.high)]
+        move = self._nearest(flat(wanted.nan_to_num(0.0)), *faces).view_as(middle)
         slack = _UNIT
         while True:
-            found = _towards(middle + move, center, move).clamp(low, high)
-            norm = self._at_most(flat(found.double() - middle))
+            found = (middle + move).to(center.dtype).clamp(room.low, room.high)
+            norm = self._at_most(flat(found - middle))
             outside = norm > self.eps
             if not outside.any():
                 return found
-            move = torch.where(like_rows(outside, move), move * (1 - slack), move)
+            # Twice what is too much; and if the rounding of x stands against it, more and more.
+            share = (1 - slack - 2 * (norm / self.eps - 1)).clamp(0, 1 - slack)
+            move = torch.where(like_rows(outside, move), like_rows(share, move) * move, move)
             slack = min(1.0, 2 * slack)
 
 
@@ -179,19 +212,3 @@ def inner_bounds(bounds: Bounds, like: Tensor) -> tuple[Tensor, Tensor]:
         loose = face.double() < exact if inward > 0 else face.double() > exact
         faces.append(torch.where(loose, face.nextafter(torch.full_like(face, inward)), face))
     return faces[0], faces[1]
-
-
-def _towards(point: Tensor, center: Tensor, move: Tensor) -> Tensor:
-    """A float64 point in the center's type, no coordinate of it further away than |move|."""
-    found = point.to(center.dtype)
-    return torch.where(_further(found, center, move), found.nextafter(center), found)
-
-
-def _further(found: Tensor, center: Tensor, move: Tensor) -> Bool[Tensor, "..."]:
-    """Whether |found - center| > |move| in the reals: the difference with its rounding error."""
-    a, b = found.double(), center.double()
-    difference = a - b
-    part = difference + b
-    lost = (a - part) + ((part - difference) - b)  # Knuth 1969: a - b = difference + lost, exactly
-    size, allowed = difference.abs(), move.abs()
-    return (size > allowed) | ((size == allowed) & (lost * difference.sign() > 0))

@@ -10,6 +10,8 @@ from torch import Tensor
 from wellposed.errors import require
 from wellposed.perturb._ball import Ball, Bounds, flat, rounded_up
 
+_CLOSE = 1e-14  # the norm to eps, relative
+
 
 @final
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class L1(Ball):
     then moved to the nearest point of ball and bounds.
 
     The nearest point is $\mathrm{sign}(u_i)\,\mathrm{clip}(|u_i| - \lambda, 0, b_i)$ with the
-    room $b_i$ on the side of the wanted displacement u. Its norm is linear in $\lambda$ between
-    the sorted breakpoints $|u_i|$ and $|u_i| - b_i$, which gives $\lambda$ without iteration.
+    room $b_i$ on the side of the wanted displacement u. Its norm falls with $\lambda$ and is
+    linear between breakpoints, so that Newton's method, inside a bracket, finds $\lambda$ in a few
+    steps.
 
     Args:
         eps: The radius, in the units of the inputs.
@@ -61,7 +64,7 @@ class L1(Ball):
         )
         share = sizes / (sizes.sum(1, keepdim=True) + rest).clamp_min(1e-300)
         move = self.eps * signed.sign() * share
-        return self._moved(move.view(center.shape), center, bounds)
+        return self._moved(move.view(center.shape), self.room(center, bounds))
 
     def _nearest(self, wanted: Tensor, low: Tensor, high: Tensor) -> Tensor:
         nearest = wanted.clamp(low, high)
@@ -74,17 +77,20 @@ class L1(Ball):
     def _thresholded(self, wanted: Tensor, room: Tensor) -> Tensor:
         """The wanted move, each coordinate less by the right threshold, within its room."""
         size = wanted.abs()
-        room = torch.minimum(room, size)
-        breaks, order = torch.cat([size - room, size], 1).sort(dim=1)
-        starts = 2 * (order < size.shape[1]).double() - 1  # from here on one coordinate more falls
-        falling = starts.cumsum(1)
-        fallen = (falling[:, :-1] * breaks.diff(dim=1)).cumsum(1)
-        total = room.sum(1, keepdim=True)
-        norms = torch.cat([total, total - fallen], 1)  # at the breakpoints
-        last = ((norms >= self.eps).sum(1, keepdim=True) - 1).clamp_min(0)
-        excess = norms.gather(1, last) - self.eps
-        threshold = breaks.gather(1, last) + excess / falling.gather(1, last).clamp_min(1)
-        return wanted.sign() * torch.minimum((size - threshold).clamp_min(0), room)
+        low = torch.zeros_like(size[:, :1])
+        high = size.amax(1, keepdim=True)
+        cut = low
+        while True:
+            kept = torch.minimum((size - cut).clamp_min(0), room)
+            excess = kept.sum(1, keepdim=True) - self.eps
+            low, high = torch.where(excess > 0, cut, low), torch.where(excess > 0, high, cut)
+            slope = ((kept > 0) & (kept < room)).sum(1, keepdim=True)
+            newton, middle = cut + excess / slope, (low + high) / 2
+            proposed = torch.where((low < newton) & (newton < high), newton, middle)
+            done = (excess.abs() <= _CLOSE * self.eps) | (proposed <= low) | (proposed >= high)
+            if done.all():
+                return wanted.sign() * kept
+            cut = torch.where(done, cut, proposed)
 
     def _at_most(self, displacement: Tensor) -> Tensor:
         return rounded_up(displacement.abs().sum(1), displacement.shape[1])

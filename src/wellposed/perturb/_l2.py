@@ -53,7 +53,7 @@ class L2(Ball):
         dimensions = cube.shape[1] - 1
         direction = self.steepest(ndtri(cube[:, :-1].clamp_min(2.0**-60)))
         radius = self.eps * cube[:, -1:] ** (1 / max(dimensions, 1))
-        return self._moved((radius * direction).view(center.shape), center, bounds)
+        return self._moved((radius * direction).view(center.shape), self.room(center, bounds))
 
     def _nearest(self, wanted: Tensor, low: Tensor, high: Tensor) -> Tensor:
         nearest = wanted.clamp(low, high)
@@ -66,16 +66,17 @@ class L2(Ball):
     def _scaled(self, wanted: Tensor, limit: Tensor) -> Tensor:
         """The wanted move times the right s, clipped to the limits, which are on its side of 0."""
         u = wanted / wanted.abs().amax(1, keepdim=True)
-        clipped = torch.zeros_like(u, dtype=torch.bool)
+        clips_at = limit.abs() / u.abs()  # NaN or infinite where nothing is wanted: never clipped
+        squares, limits = u.square(), limit.square()
+        scale = self.eps / squares.sum(1, keepdim=True).sqrt()
         while True:
-            fixed = torch.where(clipped, limit, 0).square().sum(1, keepdim=True)
-            free = torch.where(clipped, 0, u).square().sum(1, keepdim=True)
-            left = (self.eps**2 - fixed).clamp_min(0)
-            scale = torch.where(free > 0, left / free, 0).sqrt()
-            now = clipped | ((scale * u).abs() > limit.abs())
-            if torch.equal(now, clipped):
+            clipped = clips_at < scale
+            free = torch.where(clipped, 0, squares).sum(1, keepdim=True)
+            left = self.eps**2 - torch.where(clipped, limits, 0).sum(1, keepdim=True)
+            larger = torch.where(free > 0, left.clamp_min(0) / free, 0).sqrt()
+            if (larger <= scale).all():
                 return torch.where(clipped, limit, scale * u)
-            clipped = now
+            scale = torch.maximum(larger, scale)
 
     def _at_most(self, displacement: Tensor) -> Tensor:
         return rounded_up(displacement.norm(dim=1), displacement.shape[1])

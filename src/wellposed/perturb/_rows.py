@@ -8,12 +8,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from wellposed.perturb._ball import Ball, Bounds, flat, inner_bounds
+from wellposed.perturb._ball import Ball, Bounds, Room
 from wellposed.perturb._hashed import hashed_uniform
 from wellposed.perturb._objective import class_logits, is_broken, margin
 
 Values: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(logits, labels) -> one value per example: an `Objective`, or any such function."""
+
+_STOPPED = 1e-6  # of the range: nearer to a bound nothing can move; rounding must not decide
 
 
 @final
@@ -61,6 +63,7 @@ class Rows:
         self.columns = columns
         self.state: dict[str, Tensor] = {} if state is None else state
         self._draws = 0
+        self._room: Room | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -115,6 +118,13 @@ class Rows:
         """Whether this is the round's last call of `step`, after which no gradient is used."""
         return self.clock == self.game.length - 1
 
+    @property
+    def room(self) -> Room:
+        """Ball and bounds around the centers."""
+        if self._room is None:
+            self._room = self.game.ball.room(self.center, self.game.bounds)
+        return self._room
+
     def begin(self, *, random: bool) -> Tensor:
         """Where a round starts: where the caller said, at a random point, or at the center."""
         if "begin" in self.columns:
@@ -126,12 +136,13 @@ class Rows:
 
     def project(self, x: Tensor) -> Tensor:
         """The nearest points of ball and bounds."""
-        return self.game.ball.project(x, self.center, self.game.bounds)
+        return self.game.ball.into(x, self.room)
 
     def uphill(self, x: Tensor, slope: Tensor) -> Tensor:
         """The steepest direction, of the coordinates that no bound keeps where they are."""
-        low, high = inner_bounds(self.game.bounds, x)
-        stopped = ((x <= low) & (slope < 0)) | ((x >= high) & (slope > 0))
+        low, high = self.game.bounds
+        near = _STOPPED * (high - low)
+        stopped = ((x <= low + near) & (slope < 0)) | ((x >= high - near) & (slope > 0))
         return self.game.ball.steepest(torch.where(stopped, 0, slope))
 
     def uniform(self, count: int) -> Float[Tensor, "n count"]:
@@ -225,8 +236,8 @@ class Rows:
         if self.game.smallest:
             nearer = self.game.ball.distance(x, self.center) < self.columns["size"]
         lower = ~self.broken & (margins < self.margin)
-        places = torch.where(breaks, nearer, lower).nonzero().squeeze(1)
-        places = places[self._inside(x, places)]
+        better = torch.where(breaks, nearer, lower) & self.game.ball.holds(x, self.room)
+        places = better.nonzero().squeeze(1)
         self._confirm(x, margins, places[breaks[places]])
         breaks = is_broken(margins)
         places = places[(breaks | (margins < self.margin))[places]]
@@ -241,13 +252,6 @@ class Rows:
             with torch.no_grad():
                 margins[places] = margin(self._forward(x[places]), self.labels[places])
             self.columns["forwards"][places] += 1
-
-    def _inside(self, x: Tensor, places: Tensor) -> Tensor:
-        """Which of these points may be kept: those of the ball, within the bounds."""
-        point, center = x[places], self.center[places]
-        low, high = inner_bounds(self.game.bounds, point)
-        fits = flat((point >= low) & (point <= high)).all(1)
-        return fits & (self.game.ball.distance(point, center) <= self.game.ball.eps)
 
 
 def _slope(values: Tensor, x: Tensor, *, retain: bool) -> Tensor:

@@ -1,0 +1,64 @@
+"""Targeted APGD: one climb towards each of the wrong classes that come next."""
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from wellposed.errors import require
+from wellposed.perturb._apgd import begin_climb, climb, climb_length
+from wellposed.perturb._attack import Attack
+from wellposed.perturb._ball import Ball
+from wellposed.perturb._objective import DLR, Margin
+from wellposed.perturb._rows import Rows
+
+
+@final
+@dataclass(frozen=True)
+class TargetedAPGD(Attack):
+    """APGD with the targeted DLR objective, once per target.
+
+    The targets of an example are the wrong classes in the order of their logits at the input, and
+    the search stops at the first one that breaks it. With fewer than four classes, where DLR is
+    not defined, the objective is the targeted margin.
+
+    Args:
+        steps: Per target, at least 1, in the L1 norm at least 4.
+        targets: How many classes are tried, at least 1; at most all wrong ones.
+
+    Raises:
+        ArgumentError: Outside these ranges.
+
+    Cost: as `APGD` with one restart per target.
+
+    References:
+        Croce and Hein, Reliable evaluation of adversarial robustness with an ensemble of diverse
+        parameter-free attacks, 2020, arXiv:2003.01690.
+    """
+
+    steps: int = 100
+    targets: int = 9
+
+    def __post_init__(self) -> None:
+        require(self.steps >= 1, f"TargetedAPGD needs at least 1 step, got steps={self.steps}")
+        require(self.targets >= 1, f"TargetedAPGD needs at least 1 target, got {self.targets}")
+
+    def length(self, ball: Ball) -> int:
+        """Each step, and the last point."""
+        return climb_length(self.steps, ball)
+
+    def rounds(self, classes: int) -> int:
+        """The targets, as far as there are wrong classes."""
+        return min(self.targets, classes - 1)
+
+    def start(self, rows: Rows) -> None:
+        """At a random point, with the next wrong class as the target."""
+        begin_climb(rows)
+        order = rows.clean.argsort(dim=1, descending=True, stable=True)
+        rows.state["target"] = order.gather(1, rows.round.unsqueeze(1) + 1).squeeze(1)
+
+    def step(self, rows: Rows) -> None:
+        """One step towards the target."""
+        target: Tensor = rows.state["target"]
+        four = rows.clean.shape[1] >= 4
+        climb(rows, self.steps, DLR(target) if four else Margin(target))
