@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from wellposed.errors import ArgumentError
-from wellposed.perturb import APGD, DLR, L1, L2, PGD, CrossEntropy, Linf, Margin, Pool
+from wellposed.perturb import APGD, DLR, L1, L2, PGD, CrossEntropy, Linf, Margin, Objective, Pool
 from wellposed.perturb._apgd import checkpoint_gaps
 
 sys.path.append("/work/peers5")
@@ -88,15 +88,15 @@ def plain_apgd(model, x, y, ball, start, steps, objective):
 @pytest.mark.parametrize("objective", [Margin(), CrossEntropy(), DLR()])
 def test_agrees_with_a_plain_loop(norm, objective):
     ball = BALLS[norm]
-    seen = {}
+    seen = []
 
-    def noted(logits, labels):
-        values = objective(logits, labels)
-        if len(values) == 1:
-            seen.setdefault("values", []).append(float(values.detach()))
-        return values
+    class Noted(Objective):
+        def __call__(self, logits, labels):
+            values = objective(logits, labels)
+            seen.append(float(values.detach()))
+            return values
 
-    model, attack = copy.deepcopy(MODEL).double(), APGD(30, objective=noted)
+    model, attack = copy.deepcopy(MODEL).double(), APGD(30, Noted())
     # those that do not break, so that the whole path is seen
     held = (~APGD(30, objective)(MODEL, X, Y, ball).broken).nonzero().squeeze(1)[:4]
     for i in held:
@@ -105,8 +105,8 @@ def test_agrees_with_a_plain_loop(norm, objective):
         seen.clear()
         found = attack(model, x, y, ball, begin=start)
         values = plain_apgd(model, x, y, ball, start, 30, objective)
-        assert len(seen["values"]) == 31 or found.broken.any()
-        assert seen["values"] == pytest.approx(values[: len(seen["values"])], rel=1e-9)
+        assert len(seen) == 31 or found.broken.any()
+        assert seen == pytest.approx(values[: len(seen)], rel=1e-9)
 
 
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
