@@ -15,6 +15,7 @@ MEMBERS = {
     "fgsm": InputGradient(0.1, power=1),
     "lipschitz": InputGradient(0.3, norm="l1", power="max", h=0.1),
     "exact": InputGradient(0.3, estimator="exact"),
+    "half": InputGradient(0.3, share=0.5),
     "symmetric": InputGradient(0.3, symmetric=True),
     "jacobian": JacobianNorm(0.1),
     "jacobian, exact": JacobianNorm(0.1, projections=None),

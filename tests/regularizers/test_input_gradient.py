@@ -130,6 +130,15 @@ def test_the_forward_pass_of_the_loss_is_shared(batch, deep, how, passes):
 
 
 @pytest.mark.parametrize("estimator", ["fd", "exact"])
+def test_a_share_of_the_batch_is_its_front(batch, deep, estimator):
+    inputs, targets = batch
+    part = InputGradient(0.3, estimator=estimator, share=0.5).penalty(deep, inputs, targets)
+    front = InputGradient(0.3, estimator=estimator).penalty(deep, inputs[:5], targets[:5])
+    torch.testing.assert_close(part, front, rtol=1e-12, atol=0)
+    assert InputGradient(0.1, power=1, share=0.5).adversary is None
+
+
+@pytest.mark.parametrize("estimator", ["fd", "exact"])
 @pytest.mark.parametrize("norm", ORDERS)
 def test_where_the_gradient_is_zero_nothing_is_not_a_number(norm, estimator):
     model = nn.Linear(6, 3)
@@ -171,6 +180,7 @@ def test_it_has_an_adversary_where_it_trains_on_perturbed_inputs():
         ({"power": 3}, "powers 1, 2 and 'max'"),
         ({"estimator": "fft"}, "estimators fd and exact"),
         ({"h": 0.0}, "length h > 0"),
+        ({"share": 0.0}, "share of the batch"),
         ({"h": 0.1, "estimator": "exact"}, "leave out h and symmetric"),
     ],
 )

@@ -8,4 +8,5 @@ from wellposed.models._mlp import MLP as MLP
 from wellposed.models._resnet import ResNet as ResNet
 from wellposed.models._row_lstm import RowLSTM as RowLSTM
 from wellposed.models._small_cnn import SmallCNN as SmallCNN
+from wellposed.models._strided_cnn import StridedCNN as StridedCNN
 from wellposed.models._whitened_cnn import WhitenedCNN as WhitenedCNN

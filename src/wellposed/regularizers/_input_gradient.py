@@ -49,13 +49,14 @@ class InputGradient(BatchRegularizer):
             1, else 0.01. Below 0.001 it measures the rounding of float32.
         estimator: "fd", or "exact": g by differentiating twice.
         symmetric: $D = (\ell(x + h v) - \ell(x - h v)) / 2h$, without the term of first order.
+        share: Of the batch, from its front, on which R is estimated, in (0, 1].
 
     Raises:
         ArgumentError: If one is outside its range, or h is given with the exact estimator.
 
     Cost: with F a forward pass, B a gradient and Bx one to the inputs, 2F + Bx + 2B instead of
-    F + B; 2F + Bx + B where $\lambda = h$; one more F + B if symmetric; exact, F + Bx and their
-    gradient.
+    F + B, and with a share s of the batch F + B + Bx + s (F + B); 2F + Bx + B where $\lambda = h$;
+    one more F + B if symmetric; exact, F + Bx and their gradient.
 
     References:
         Finlay and Oberman, Scaleable input gradient regularization for adversarial robustness,
@@ -69,6 +70,7 @@ class InputGradient(BatchRegularizer):
     h: float | None = None
     estimator: Literal["fd", "exact"] = "fd"
     symmetric: bool = False
+    share: float = 1.0
 
     citation: ClassVar[str] = """\
 @article{finlay2019scaleable,
@@ -95,6 +97,8 @@ class InputGradient(BatchRegularizer):
             self.h is None or 0 < self.h < float("inf"),
             f"{owner} needs a finite length h > 0, got h={self.h}; None chooses it",
         )
+        good = 0 < self.share <= 1
+        require(good, f"{owner} needs a share of the batch in (0, 1], got share={self.share:g}")
 
     @property
     def length(self) -> float:
@@ -119,14 +123,7 @@ class InputGradient(BatchRegularizer):
         x = differentiable(inputs)
         outputs = at.model(x)
         losses = at.losses(outputs)
-        if self.estimator == "exact":
-            (gradient,) = torch.autograd.grad(losses.sum(), x, create_graph=True)
-            order = {"l1": 1, "l2": 2, "linf": math.inf}[self._unit.dual]
-            sizes = torch.linalg.vector_norm(gradient.flatten(1), order, dim=1)
-        else:
-            (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=True)
-            sizes = self._difference(at, inputs, gradient, losses)
-        penalty = self.weight * self._reduced(sizes)
+        penalty = self.weight * self._reduced(self._sizes(at, x, inputs, losses))
         return Evaluated(outputs, penalty, losses.mean() + penalty)
 
     def alone(self, at: Point, inputs: Tensor) -> Tensor:
@@ -134,9 +131,7 @@ class InputGradient(BatchRegularizer):
         if not self._is_one_step:
             return self.evaluate(at, inputs).penalty
         x = differentiable(inputs)
-        losses = at.losses(at.model(x))
-        (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=True)
-        return self.weight * self._difference(at, inputs, gradient, losses).mean()
+        return self.weight * self._sizes(at, x, inputs, at.losses(at.model(x))).mean()
 
     @property
     def _unit(self) -> Ball:
@@ -144,7 +139,7 @@ class InputGradient(BatchRegularizer):
 
     @property
     def _is_one_step(self) -> bool:
-        one_sided = self.estimator == "fd" and not self.symmetric
+        one_sided = self.estimator == "fd" and not self.symmetric and self.share == 1
         return self.power == 1 and one_sided and self.weight == self.length
 
     def _one_step(self, at: Point, inputs: Tensor) -> Evaluated:
@@ -157,14 +152,23 @@ class InputGradient(BatchRegularizer):
         ahead = at.losses(at.model(inputs + self.length * self._unit.steepest(gradient))).mean()
         return Evaluated(outputs.detach(), ahead - losses.detach().mean(), ahead)
 
-    def _difference(self, at: Point, inputs: Tensor, gradient: Tensor, losses: Tensor) -> Tensor:
-        """D per example, shape (batch,)."""
-        move = self.length * self._unit.steepest(gradient)
+    def _sizes(self, at: Point, x: Tensor, inputs: Tensor, losses: Tensor) -> Tensor:
+        """The norm of the gradient, or D, per example of the front of the batch."""
+        front = slice(math.ceil(self.share * len(losses)))
+        exact = self.estimator == "exact"
+        (gradient,) = torch.autograd.grad(
+            losses[front].sum(), x, retain_graph=True, create_graph=exact
+        )
+        if exact:
+            order = {"l1": 1, "l2": 2, "linf": math.inf}[self._unit.dual]
+            return torch.linalg.vector_norm(gradient[front].flatten(1), order, dim=1)
+        start, move = inputs[front], self.length * self._unit.steepest(gradient[front])
+        part = Point(at.model, start, None if at.targets is None else at.targets[front], at.loss)
         with still(at.model):
-            ahead = at.losses(at.model(inputs + move))
+            ahead = part.losses(at.model(start + move))
             if not self.symmetric:
-                return (ahead - losses) / self.length
-            behind = at.losses(at.model(inputs - move))
+                return (ahead - losses[front]) / self.length
+            behind = part.losses(at.model(start - move))
         return (ahead - behind) / (2 * self.length)
 
     def _reduced(self, sizes: Tensor) -> Tensor:
