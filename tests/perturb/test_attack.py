@@ -43,6 +43,7 @@ def test_a_radius_of_zero_breaks_what_is_wrong_already(ball):
     found = PGD(steps=3)(MODEL, X, labels, ball.resized(0.0))
     assert found.broken.tolist() == [True] * 7 + [False] * 33
     assert torch.equal(found.examples, X)
+    assert found.gradients.sum() == 0
 
 
 @balls

@@ -153,6 +153,8 @@ def test_begins_where_it_is_told(model):
     assert (rows.begin(random=True) - CENTER).abs().max() > 0.05
     rows.columns["begin"] = CENTER + 1
     assert torch.equal(rows.begin(random=True), Linf(0.1).project(CENTER + 1, CENTER))
+    rows.columns["round"][1] = 1  # a restart is the attack's own
+    assert torch.equal(rows.begin(random=False)[1], CENTER[1])
 
 
 def test_rows_are_taken_and_joined_with_their_state(model):

@@ -11,6 +11,7 @@ from wellposed.perturb._brightness import Brightness as Brightness
 from wellposed.perturb._clutter import Clutter as Clutter
 from wellposed.perturb._compression import Compression as Compression
 from wellposed.perturb._contrast import Contrast as Contrast
+from wellposed.perturb._curve import attack_curve as attack_curve
 from wellposed.perturb._elastic import Elastic as Elastic
 from wellposed.perturb._factors import factors as factors
 from wellposed.perturb._fgsm import FGSM as FGSM

@@ -21,11 +21,8 @@ _SHORTEST = 0.1  # step, in units of the radius
 def begin_sparse(rows: Rows) -> None:
     """The state of rows whose round begins: a normal vector, moved into the largest ball."""
     center = rows.center
-    if "begin" in rows.columns:
-        wanted = rows.columns["begin"]
-    else:
-        numbers = rows.uniform(center[0].numel()).clamp_min(2.0**-60)
-        wanted = center + ndtri(numbers).view_as(center).to(center)
+    numbers = rows.uniform(center[0].numel()).clamp_min(2.0**-60)
+    wanted = rows.told(center + ndtri(numbers).view_as(center).to(center), lambda x: x)
     phase = torch.zeros_like(rows.index)
     x = _projected(rows, wanted, phase)
     rows.state |= {"x": x} | _fresh(rows, x, phase)

@@ -70,8 +70,9 @@ class Attack(ABC):
             bounds: Least and greatest value of an input: numbers, or tensors of the shape of one
                 input.
             seed: From 0 below 2^63; of random starts and the like.
-            begin: Where to start, in place of the attack's own start, such as examples that broke
-                another model or that a smaller radius gave; moved into ball and bounds.
+            begin: Where the first round starts, in place of the attack's own start, such as
+                examples that broke another model or that a smaller radius gave; moved into ball
+                and bounds.
             pool: The size of the batch, and the checkpoint.
 
         Raises `ArgumentError` for what is outside these ranges.

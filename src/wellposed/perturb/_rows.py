@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from wellposed.perturb._ball import Ball, Bounds, Room
+from wellposed.perturb._ball import Ball, Bounds, Room, like_rows
 from wellposed.perturb._hashed import hashed_uniform
 from wellposed.perturb._objective import class_logits, is_broken, margin
 
@@ -126,13 +126,18 @@ class Rows:
         return self._room
 
     def begin(self, *, random: bool) -> Tensor:
-        """Where a round starts: where the caller said, at a random point, or at the center."""
-        if "begin" in self.columns:
-            return self.project(self.columns["begin"])
-        if not random:
-            return self.center.clone()
-        numbers = self.uniform(self.center[0].numel() + 1)
-        return self.game.ball.spread(numbers, self.center, self.game.bounds)
+        """Where a round starts: at a random point, or at the center; or where the caller says."""
+        own = self.center.clone()
+        if random:
+            numbers = self.uniform(self.center[0].numel() + 1)
+            own = self.game.ball.spread(numbers, self.center, self.game.bounds)
+        return self.told(own, self.project)
+
+    def told(self, own: Tensor, fitted: Callable[[Tensor], Tensor]) -> Tensor:
+        """The attack's own start, or in the first round the caller's, fitted, if there is one."""
+        if "begin" not in self.columns:
+            return own
+        return torch.where(like_rows(self.round == 0, own), fitted(self.columns["begin"]), own)
 
     def project(self, x: Tensor) -> Tensor:
         """The nearest points of ball and bounds."""

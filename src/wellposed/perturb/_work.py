@@ -76,6 +76,8 @@ class Work:
         self.known |= {"clean": clean, "margin": lead, "broken": broken, "size": size}
         self.known["forwards"] += 1
         self.queue = (~broken).nonzero().squeeze(1)
+        if self.game.ball.eps == 0:  # there is nothing else to look at
+            self.queue = self.queue[:0]
 
     def fill(self, batch: int) -> bool:
         """Take examples from the queue until the batch is full; whether anything is left to do."""
