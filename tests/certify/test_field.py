@@ -7,7 +7,7 @@ VALUES = [torch.randn(3, 2, 4, 5, dtype=torch.float64) for _ in range(2)]
 
 
 def test_numbers_beside_a_window_are_those_of_its_places():
-    field = as_field(VALUES, torch.float64)
+    field = as_field(VALUES)
     window = Window(
         torch.zeros((4, 3, 2, 2), dtype=torch.float64),
         torch.tensor([[-1, 0], [2, 4], [0, 1], [1, 3]]),
@@ -28,12 +28,10 @@ def test_numbers_beside_a_window_are_those_of_its_places():
 
 
 def test_whole_images_and_vectors():
-    field = as_field(VALUES, torch.float32)
+    field = as_field(VALUES)
     whole = Window(torch.zeros((2, 4, 5, 2)))
-    assert torch.equal(
-        field.at(whole, torch.tensor([2, 0]))[1], channels_last(VALUES[1].float())[[2, 0]]
-    )
+    assert torch.equal(field.at(whole, torch.tensor([2, 0]))[1], channels_last(VALUES[1])[[2, 0]])
     assert field.at(whole, 2)[0].shape == (1, 4, 5, 2)
-    vector = as_field([torch.arange(6.0).reshape(3, 2)], torch.float64)
+    vector = as_field([torch.arange(6.0).reshape(3, 2)])
     assert vector.flat is None
     assert vector.at(Window(torch.zeros(1, 2)), 1)[0].tolist() == [[2.0, 3.0]]

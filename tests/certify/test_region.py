@@ -85,6 +85,12 @@ def test_faces_are_rounded_outward(ball):
     assert (found.low >= 0).all()
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_a_radius_without_end_is_the_box_of_the_bounds(ball, norm):
+    found = region(torch.rand(2, 3), ball(float("inf"), norm), (0.0, 1.0))
+    assert (found.norm, found.low.max(), found.high.min()) == ("linf", 0, 1)
+
+
 def test_some_of_the_examples(ball):
     x = torch.rand(4, 2)
     found = region(x, ball(0.1, "l2"), (0.0, torch.tensor([1.0, 2.0]))).select(torch.tensor([2]))
@@ -98,8 +104,8 @@ def test_some_of_the_examples(ball):
     [
         (0.1, "linf", 1.5, "lies outside the bounds"),
         (0.1, "linf", float("nan"), "lies outside the bounds"),
-        (-0.1, "linf", 0.5, "a finite number >= 0, found eps=-0.1"),
-        (float("inf"), "linf", 0.5, "a finite number >= 0, found eps=inf"),
+        (-0.1, "linf", 0.5, "a number >= 0, found eps=-0.1"),
+        (float("nan"), "linf", 0.5, "a number >= 0, found eps=nan"),
         (0.1, "l3", 0.5, "of the norms linf, l2, l1, found 'l3'"),
     ],
 )

@@ -82,7 +82,7 @@ def test_rows_stand_for_single_values(traced, kind, ball, points, sign):
         flat = bounds.low[number].flatten(1)
         neurons = torch.tensor([0, flat.shape[1] - 1, flat.shape[1] // 2])
         images = torch.tensor([0, 1, 2])
-        rows = start(bounds, number, neurons, sign, images, torch.float64)
+        rows = start(bounds, number, neurons, sign, images)
         found = Substitution(bounds).lower(rows)
         for point in points(place, 30):
             value = graph.values(point)[number].flatten(1)[images, neurons]

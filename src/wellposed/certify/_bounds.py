@@ -45,24 +45,19 @@ class Bounds:
     magnitude: dict[int, Tensor] = field(default_factory=dict)
     """Of affine operations: |A| |h| + |b|, from which errors are computed."""
 
-    def error(self, number: int, own: Arithmetic = DOUBLE) -> Tensor:
-        """What rounding changes in an affine value: of the program, and of our own sums.
-
-        Args:
-            number: Of the operation.
-            own: In which coefficients of it are computed.
-        """
+    def error(self, number: int) -> Tensor:
+        """What rounding changes in an affine value: of the program, and of our own sums."""
         operation = self.graph.operations[number]
         assert isinstance(operation, Affine)
         magnitude = self.magnitude[number]
         if isinstance(operation, (Reshape, Concatenation)):
             return torch.zeros_like(magnitude)
-        ours = 3 * own.gamma(operation.roundings + operation.fan + 8)
+        ours = 3 * DOUBLE.gamma(operation.roundings + operation.fan + 8)
         program = self.program.gamma(operation.roundings)
         error = (program + ours) * magnitude + operation.roundings * self.program.least
         size = operation.size()
         if size is not None:
-            error = error + own.gamma(count(operation.shape) + 8) * size
+            error = error + DOUBLE.gamma(count(operation.shape) + 8) * size
         return error * _ROOM
 
     def reach(self, number: int) -> Tensor:

@@ -47,9 +47,9 @@ class Field:
         return [part.index_select(0, index).reshape(shape) for part in chosen]
 
 
-def as_field(values: list[Tensor], dtype: torch.dtype) -> Field:
+def as_field(values: list[Tensor]) -> Field:
     """A field of numbers of shape (examples, *layer), channels first."""
-    last = tuple(channels_last(value).to(dtype).contiguous() for value in values)
+    last = tuple(channels_last(value).contiguous() for value in values)
     flat = None
     if last[0].dim() == 4:
         stacked = torch.stack(last).flatten(2, 3)

@@ -1,7 +1,7 @@
 """The inputs a certificate speaks of: a ball around each example, within the input bounds."""
 
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ _SWEEPS = 12  # of the multiplier of an L2 ball; a bound is sound whatever it is
 _NORMS = ("linf", "l2", "l1")
 
 
+@runtime_checkable
 class BallLike(Protocol):
     """What is read of a ball: its radius and the name of its norm."""
 
@@ -62,7 +63,7 @@ def region(inputs: Tensor, ball: BallLike, bounds: Limits) -> Region:
     bounds.
     """
     require(ball.norm in _NORMS, f"balls are of the norms {', '.join(_NORMS)}, found {ball.norm!r}")
-    require(0 <= ball.eps < torch.inf, f"a radius is a finite number >= 0, found eps={ball.eps}")
+    require(ball.eps >= 0, f"a radius is a number >= 0, found eps={ball.eps}")
     center = inputs.detach().to("cpu", torch.float64)
     least, most = (torch.as_tensor(side, dtype=torch.float64, device="cpu") for side in bounds)
     require(
@@ -73,7 +74,8 @@ def region(inputs: Tensor, ball: BallLike, bounds: Limits) -> Region:
     reach = torch.full_like(center, ball.eps)
     low = torch.nextafter(center - reach, torch.full_like(center, -torch.inf))
     high = torch.nextafter(center + reach, torch.full_like(center, torch.inf))
-    return Region(center, torch.maximum(low, least), torch.minimum(high, most), ball.eps, ball.norm)
+    norm = ball.norm if ball.eps < torch.inf else "linf"  # all within the bounds: a box
+    return Region(center, torch.maximum(low, least), torch.minimum(high, most), ball.eps, norm)
 
 
 def least_change(

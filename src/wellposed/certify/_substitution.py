@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from wellposed.certify._activation import Activation
-from wellposed.certify._arithmetic import Arithmetic, arithmetic
+from wellposed.certify._arithmetic import DOUBLE
 from wellposed.certify._bounds import Bounds
 from wellposed.certify._field import Field, as_field
 from wellposed.certify._max_pool import MaxPool
@@ -64,19 +64,16 @@ class Substitution:
 
     Args:
         bounds: Of every value that is met.
-        dtype: In which coefficients are computed, float64 or float32.
         slopes: Of lines below activations, for each row, instead of the default ones.
     """
 
     bounds: Bounds
-    dtype: torch.dtype = torch.float64
     slopes: Slopes = field(default_factory=dict)
     peak: int = 1
     """The most coefficients that a row has had in any layer."""
 
     def __post_init__(self) -> None:
         self._graph = self.bounds.graph
-        self._own: Arithmetic = arithmetic(self.dtype)
         self._fields: dict[int, Field] = {}
         self._highest: float | None = None
 
@@ -140,9 +137,9 @@ class Substitution:
             window = window.whole(operation.shape)
             lower, lower_at, upper, upper_at = self._field(number).at(window, rows.images)
             lower = self.slopes[number]
-        above = window.values > 0
-        rows.add(_dot(window.values, torch.where(above, lower_at, upper_at)))
-        values = window.values * torch.where(above, lower, upper)
+        positive, negative = window.values.clamp(min=0), window.values.clamp(max=0)
+        rows.add(_dot(positive, lower_at) + _dot(negative, upper_at))
+        values = (negative * upper).addcmul_(positive, lower)  # one of the two is 0
         self._pass_on(rows, operation.inputs, [Window(values, window.corner)])
 
     def _max_pool(self, rows: Rows, number: int, operation: MaxPool, window: Window) -> None:
@@ -166,21 +163,19 @@ class Substitution:
             window.values.flatten(1), down.flatten(1), up.flatten(1), region.eps, region.norm
         )
         terms = (window.values * center).abs().flatten(1).sum(1)
-        slack = self._own.gamma(4 * (count(self._graph.operations[0].shape) + 8)) * (terms + size)
+        slack = DOUBLE.gamma(4 * (count(self._graph.operations[0].shape) + 8)) * (terms + size)
         rows.add(_dot(window.values, center))
-        rows.add(change.double() - slack.double())
+        rows.add(change - slack)
 
     def _intervals(self, rows: Rows) -> Tensor:
         """The bounds with the intervals of every layer at which the rows stand."""
         total, size = rows.constant.clone(), rows.size.clone()
         for number, window in rows.pending.items():
             low, high = self.bounds.low[number], self.bounds.high[number]
-            middle, half = as_field([(low + high) / 2, (high - low) / 2], self.dtype).at(
-                window, rows.images
-            )
+            middle, half = as_field([(low + high) / 2, (high - low) / 2]).at(window, rows.images)
             linear = _dot(window.values, middle)
             terms = _dot(window.values.abs(), middle.abs() + half)
-            slack = self._own.gamma(4 * (window.values[0].numel() + 8)) * terms
+            slack = DOUBLE.gamma(4 * (window.values[0].numel() + 8)) * terms
             total = total + linear - _dot(window.values.abs(), half) - slack
             size = size + terms
         return self._rounded(total, size)
@@ -223,26 +218,25 @@ class Substitution:
                 values = self._max_pool_field(operation)
             else:
                 values = self._input_field()
-            self._fields[number] = as_field(values, self.dtype)
+            self._fields[number] = as_field(values)
         return self._fields[number]
 
     def _offset_and_error(self, number: int, operation: Affine) -> tuple[Tensor, Tensor]:
-        error = self.bounds.error(number, self._own)
+        error = self.bounds.error(number)
         offset = operation.offset()
         return torch.zeros_like(error) if offset is None else offset.expand_as(error), error
 
     def _affine_field(self, number: int, operation: Affine) -> list[Tensor]:
         offset, error = self._offset_and_error(number, operation)
-        return [offset, error * (1 + 2 * self._own.gamma(count(operation.shape) + 8))]
+        return [offset, error * (1 + 2 * DOUBLE.gamma(count(operation.shape) + 8))]
 
     def _activation_field(self, number: int, operation: Activation) -> list[Tensor]:
         """Slopes and intercepts, the intercepts moved outward by all that rounding may do."""
         [source] = operation.inputs
         low, high = self.bounds.low[source], self.bounds.high[source]
-        slopes = [slope.to(self.dtype).double() for slope in operation.slopes(low, high)]
-        lines = operation.lines(low, high, *slopes)
+        lines = operation.lines(low, high, *operation.slopes(low, high))
         reach = torch.maximum(low.abs(), high.abs())
-        own = self._own.gamma(count(operation.shape) + 16)
+        own = DOUBLE.gamma(count(operation.shape) + 16)
         program = operation.error(reach, self.bounds.program)
         moved = []
         for sign, slope, at in (
@@ -250,7 +244,7 @@ class Substitution:
             (1, lines.upper, lines.upper_at),
         ):
             steep = torch.ones_like(slope) if number in self.slopes else slope.abs()
-            slack = program + 4 * self._own.unit * steep * reach + own * at.abs()
+            slack = program + 4 * DOUBLE.unit * steep * reach + own * at.abs()
             if source in self._absorbed():
                 before = self._graph.operations[source]
                 assert isinstance(before, Affine)
@@ -265,11 +259,11 @@ class Substitution:
         low, high = self.bounds.low[source], self.bounds.high[source]
         place, decided = operation.chosen(low, high)
         ceiling = operation.apply(high)
-        own = 2 * self._own.gamma(count(operation.shape) + 8)
+        own = 2 * DOUBLE.gamma(count(operation.shape) + 8)
         return [place.double(), decided.double(), ceiling + own * ceiling.abs()]
 
     def _input_field(self) -> list[Tensor]:
-        region, room = self.bounds.region, 1 + 4 * self._own.unit
+        region, room = self.bounds.region, 1 + 4 * DOUBLE.unit
         return [
             region.center,
             (region.center - region.low) * room,
@@ -281,6 +275,6 @@ def _dot(first: Tensor, second: Tensor) -> Tensor:
     """Inner products of rows; the second may have one row for all."""
     flat, other = first.reshape(len(first), -1), second.reshape(len(second), -1)
     if len(other) == 1:
-        return (flat @ other[0]).double()
+        return flat @ other[0]
     products: Tensor = torch.linalg.vecdot(flat, other)
-    return products.double()
+    return products

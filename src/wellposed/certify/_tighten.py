@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from wellposed.certify._activation import Activation
-from wellposed.certify._arithmetic import arithmetic
 from wellposed.certify._bounds import Bounds
 from wellposed.certify._operation import Affine, Input
 from wellposed.certify._substitution import Images, Rows, Substitution
@@ -29,14 +28,12 @@ class Tightening:
     Args:
         values: Of each operation at the examples.
         everywhere: Go back from every such layer; else only where all behind it is affine.
-        dtype: In which coefficients are computed.
         budget: Coefficients held at a time.
     """
 
     values: list[Tensor]
     everywhere: bool
-    dtype: torch.dtype = torch.float64
-    budget: int = 2**20
+    budget: int = 2**19
     rows: int = 0
     """How many rows have been taken back."""
     _peaks: dict[int, int] = field(default_factory=dict)
@@ -51,7 +48,7 @@ class Tightening:
             return  # one layer from a box: intervals are exact, and nearly so behind two
         if not (self.everywhere or affine):
             return
-        substitution = Substitution(bounds, self.dtype)
+        substitution = Substitution(bounds)
         positive = self.values[number] > 0
         for lower in (positive, ~positive):
             wanted = _undecided(bounds, number)
@@ -66,7 +63,7 @@ class Tightening:
         found = torch.empty(len(which), dtype=torch.float64)
         for piece, images in self._pieces(which, number):
             neurons = which[piece, 1]
-            rows = start(bounds, number, neurons, sign, images, self.dtype)
+            rows = start(bounds, number, neurons, sign, images)
             found[piece] = substitution.lower(rows)
             self._peaks[number] = max(self._peaks.get(number, 1), substitution.peak)
         self.rows += len(which)
@@ -111,9 +108,7 @@ def _undecided(bounds: Bounds, number: int) -> Tensor:
     return wanted
 
 
-def start(
-    bounds: Bounds, number: int, neurons: Tensor, sign: float, images: Images, dtype: torch.dtype
-) -> Rows:
+def start(bounds: Bounds, number: int, neurons: Tensor, sign: float, images: Images) -> Rows:
     """Rows that stand for sign times single values of an affine operation.
 
     Args:
@@ -122,14 +117,13 @@ def start(
         neurons: Places in the flattened value, one for each row.
         sign: 1 for lower bounds, -1 for the negative of upper ones.
         images: The example of each row, or of all.
-        dtype: Of the coefficients.
     """
     operation = bounds.graph.operations[number]
     assert isinstance(operation, Affine)
     windows = operation.rows(neurons)
     if windows is None:
-        windows = operation.transpose(_unit(operation.shape, neurons, dtype))
-    error = bounds.error(number, arithmetic(dtype)).flatten(1)[images, neurons]
+        windows = operation.transpose(_unit(operation.shape, neurons))
+    error = bounds.error(number).flatten(1)[images, neurons]
     offset = operation.offset()
     constant = -error
     if offset is not None:
@@ -137,8 +131,7 @@ def start(
     pending: dict[int, Window] = {}
     for source, window in zip(operation.inputs, windows, strict=True):
         shape = bounds.graph.operations[source].shape
-        values = window.values.to(dtype)
-        window = Window(values if sign == 1 else sign * values, window.corner)
+        window = Window(window.values if sign == 1 else -window.values, window.corner)
         if window.corner is not None:
             window = window.without_padding(shape)
         known = pending.get(source)
@@ -146,14 +139,14 @@ def start(
     return Rows(pending, constant, images)
 
 
-def _unit(shape: tuple[int, ...], neurons: Tensor, dtype: torch.dtype) -> Window:
+def _unit(shape: tuple[int, ...], neurons: Tensor) -> Window:
     """Coefficient 1 at one place of each row: of images, at a window of one place."""
     if len(shape) == 3:
         channels, height, width = shape
         place = neurons % (height * width)
-        values = torch.zeros((len(neurons), 1, 1, channels), dtype=dtype)
+        values = torch.zeros((len(neurons), 1, 1, channels), dtype=torch.float64)
         values[torch.arange(len(neurons)), 0, 0, neurons // (height * width)] = 1
         return Window(values, torch.stack([place // width, place % width], 1))
-    values = torch.zeros((len(neurons), *shape), dtype=dtype)
+    values = torch.zeros((len(neurons), *shape), dtype=torch.float64)
     values.flatten(1)[torch.arange(len(neurons)), neurons] = 1
     return Window(channels_last(values))
