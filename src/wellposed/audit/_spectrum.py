@@ -41,15 +41,15 @@ def spectrum(
     """
     found = ends(subject, "spectrum", examples=examples, subsets=subsets, steps=steps)
     density = density_of(subject, found, probes, depth)
-    low, high = density.interval(LEVEL)
+    low, high = density.trace.interval(LEVEL)
     dimension = density.effective_dimension()
     return Finding(
         check="spectrum",
         verdict=Verdict.PASS,
-        statement=f"On {found.sample} the Hessian's trace is {density.trace:.4g} [{low:.4g}, "
+        statement=f"On {found.sample} the Hessian's trace is {density.trace.value:.4g} [{low:.4g}, "
         f"{high:.4g}], it acts in about {dimension:.3g} of {found.curved.n:,} dimensions, and "
         f"{100 * density.negative_mass:.2g} % of its eigenvalues' sizes are negative.",
-        value=density.trace,
+        value=density.trace.value,
         interval=(low, high),
         level=LEVEL,
         unit="trace",

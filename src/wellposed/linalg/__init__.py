@@ -25,3 +25,6 @@ from wellposed.linalg._products import curvature as curvature
 from wellposed.linalg._products import random_start as random_start
 from wellposed.linalg._spectrum import Spectrum as Spectrum
 from wellposed.linalg._spectrum import spectrum as spectrum
+from wellposed.linalg._trace import Parts as Parts
+from wellposed.linalg._trace import Trace as Trace
+from wellposed.linalg._trace import trace as trace

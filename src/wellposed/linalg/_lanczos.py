@@ -130,7 +130,7 @@ def lanczos(
     n, fixed = start.numel(), 0 if against is None else len(against)
     room = max(1, min(steps, n - fixed))
     basis = torch.empty((room, n), dtype=start.dtype, device=start.device)
-    first = _apart(start.detach().clone(), against)
+    first = apart(start.detach().clone(), against)
     length = float(first.double().norm())
     require(
         steps >= 1 and 0 < length < math.inf,
@@ -142,7 +142,7 @@ def lanczos(
     betas: list[float] = []
     wrong = 0.0
     for j in range(room):
-        image = _apart(product(basis[j]).detach(), against)
+        image = apart(product(basis[j]).detach(), against)
         alpha = float(basis[j].double() @ image.double())
         require(
             math.isfinite(alpha),
@@ -157,7 +157,7 @@ def lanczos(
             expected[j - 1] = betas[-1]
         wrong = max(wrong, float((overlaps - expected).abs().max()))
         image = image - overlaps @ known
-        image = _apart(image - (known @ image) @ known, against)
+        image = apart(image - (known @ image) @ known, against)
         alphas.append(alpha)
         betas.append(float(image.double().norm()))
         values, rotation = _eigen(alphas, betas)
@@ -180,8 +180,8 @@ def lanczos(
     )
 
 
-def _apart(vector: Tensor, against: Tensor | None) -> Tensor:
-    """The vector without its part along these rows, taken off twice."""
+def apart(vector: Tensor, against: Tensor | None) -> Tensor:
+    """The vector without its part along these orthonormal rows, taken off twice."""
     if against is None:
         return vector
     for _ in range(2):

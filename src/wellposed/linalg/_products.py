@@ -16,6 +16,7 @@ from wellposed.linalg._flatten import flatten, unflatten
 from wellposed.linalg._kinds import KINDS, Kind, backward, directional
 from wellposed.linalg._mean_loss import MeanLoss, Penalty, PerExample
 from wellposed.linalg._recorded import Recording
+from wellposed.linalg._trace import Parts
 
 Mode: TypeAlias = Literal["recorded", "forward", "kept", "rebuilt"]
 """How a product is computed, the fastest first."""
@@ -91,6 +92,12 @@ class Curvature:
             part = self._first if known and number == 0 else operator(vector)
             total.add_(part, alpha=len(inputs) / self.examples)
         return total
+
+    @property
+    def parts(self) -> Parts:
+        """(share of the examples, product) of every batch; their weighted sum is A."""
+        shares = [len(x) / self.examples for x, _ in self.batches]
+        return list(zip(shares, self._operators, strict=True))
 
     def on_batch(self, number: int) -> Operator:
         """The product with the matrix of one batch alone, a mean over its own examples."""

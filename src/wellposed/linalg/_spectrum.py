@@ -7,11 +7,11 @@ from typing import final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from wellposed.errors import require
 from wellposed.linalg._curvature import Operator
 from wellposed.linalg._lanczos import Ritz, lanczos
+from wellposed.linalg._trace import Parts, Trace, apart_from, trace
 
 
 @final
@@ -22,34 +22,14 @@ class Spectrum:
     Args:
         nodes: Values, ascending.
         counts: How many eigenvalues each stands for; their sum is n.
-        trace: Estimate of $\operatorname{tr} A$, unbiased.
-        samples: Its independent samples; their mean is the trace.
+        trace: Estimates of $\operatorname{tr} A$.
         products: Products with A that it took, beside those of the Krylov space.
     """
 
     nodes: NDArray[np.float64]
     counts: NDArray[np.float64]
-    trace: float
-    samples: NDArray[np.float64]
+    trace: Trace
     products: int
-
-    @property
-    def error(self) -> float:
-        """Standard error of the trace; nan with one sample."""
-        count = len(self.samples)
-        return float(self.samples.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
-
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Student's interval for the trace.
-
-        Args:
-            level: In (0, 1).
-        """
-        require(0 < level < 1, f"a level is in (0, 1), got {level}; try 0.95")
-        if len(self.samples) < 2:
-            return -math.inf, math.inf
-        reach = self.error * float(student.ppf((1 + level) / 2, len(self.samples) - 1))
-        return self.trace - reach, self.trace + reach
 
     @property
     def square(self) -> float:
@@ -93,33 +73,32 @@ def spectrum(
     product: Operator,
     ritz: Ritz,
     *,
-    probes: int = 4,
-    depth: int = 10,
-    extra: int = 0,
+    probes: int = 1,
+    depth: int = 32,
+    extra: int = 8,
+    parts: Parts | None = None,
     seed: int = 0,
 ) -> Spectrum:
     r"""Trace and density of A from a Krylov space with basis Q and random probes beside it.
 
-    $\operatorname{tr} A = \operatorname{tr} T + \operatorname{tr} PAP$ with $P = I - QQ^\top$. The
-    first is known. The second is (n - m) times the mean of $z^\top A z$ over unit vectors z beside
-    Q, all directions equally likely: no bias, and the large eigenvalues are no longer in the
-    variance. In the same way the density is that of T, one eigenvalue per value, and that of PAP
-    by Lanczos quadrature; taking out Q changes the number of eigenvalues below any x by at most
-    one.
+    The density is that of T, one eigenvalue per value, and that of PAP with $P = I - QQ^\top$ by
+    Lanczos quadrature; taking out Q changes the number of eigenvalues below any x by at most one.
+    One deep probe tells more of a density than several shallow ones; but its trace is a single
+    sample, so `trace` takes some more, or where there are none the probes' own.
 
     Args:
         product: v -> Av, symmetric.
         ritz: Of `lanczos` with the same A.
-        probes: Random vectors, at least 1.
+        probes: Random vectors of the density, at least 1.
         depth: Products per vector, at least 1.
-        extra: Random vectors more for the trace alone, one product each.
+        extra: Samples of the trace, one product each; 0 to take it from the probes.
+        parts: Of A, for `trace`; None for A alone.
         seed: Of the vectors.
 
     Cost: probes * depth + extra products.
 
     References:
-        Hutchinson, A stochastic estimator of the trace of the influence matrix, 1989. Ubaru, Chen
-        and Saad, Fast estimation of tr(f(A)) via stochastic Lanczos quadrature, 2017.
+        Ubaru, Chen and Saad, Fast estimation of tr(f(A)) via stochastic Lanczos quadrature, 2017.
     """
     require(
         probes >= 1 and depth >= 1 and extra >= 0,
@@ -128,25 +107,23 @@ def spectrum(
     )
     known, n = len(ritz.basis), ritz.basis.shape[1]
     inside, left = float(ritz.diagonal.sum()), n - known
-    if left == 0 or (ritz.exhausted and known == n):
-        return Spectrum(ritz.values, np.ones(known), inside, np.array([inside, inside]), 0)
-    generator = torch.Generator().manual_seed(seed)
+    if left == 0:
+        return Spectrum(ritz.values, np.ones(known), Trace(np.array([inside, inside])), 0)
+    generator = apart_from(seed, "density")
     nodes, counts, samples, products = [ritz.values], [np.ones(known)], [], 0
-    for number in range(probes + extra):
-        steps = depth if number < probes else 1
+    for _ in range(probes):
         z = torch.randn(n, dtype=ritz.basis.dtype, generator=generator).to(ritz.basis)
-        run = lanczos(product, z, steps=steps, against=ritz.basis)
+        run = lanczos(product, z, steps=depth, against=ritz.basis)
         products += run.products
         samples.append(inside + left * float(run.diagonal[0]))
-        if number < probes:
-            nodes.append(run.values)
-            counts.append(run.rotation[0] ** 2 * left / probes)
+        nodes.append(run.values)
+        counts.append(run.rotation[0] ** 2 * left / probes)
     order = np.argsort(np.concatenate(nodes), kind="stable")
-    found = np.array(samples)
+    traced = Trace(np.array(samples))
+    if extra:
+        traced = trace(
+            parts or [(1.0, product)], ritz.basis[0], beside=ritz, probes=extra, seed=seed
+        )
     return Spectrum(
-        np.concatenate(nodes)[order],
-        np.concatenate(counts)[order],
-        float(found.mean()),
-        found,
-        products,
+        np.concatenate(nodes)[order], np.concatenate(counts)[order], traced, products + extra
     )
