@@ -21,8 +21,8 @@ def saddle(
     examples: int = 512,
     subsets: int = 4,
     steps: int = 30,
-    probes: int = 4,
-    depth: int = 10,
+    depth: int = 32,
+    samples: int = 8,
 ) -> Finding:
     r"""Ask for negative curvature, where the gradient is as small as its sampling noise.
 
@@ -36,8 +36,8 @@ def saddle(
         examples: In the sample of the training part.
         subsets: As for `sharpness`.
         steps: As for `sharpness`.
-        probes: As for `spectrum`.
         depth: As for `spectrum`.
+        samples: As for `spectrum`.
 
     Cost: the runs of `sharpness` and `spectrum`, shared with them, and two gradients of 512
     examples.
@@ -48,7 +48,7 @@ def saddle(
     still = gradient_noise(subject, "saddle", batches=_BATCHES, batch=_BATCH)
     squares = still.draws(np.random.default_rng(subject.seed))[:, 0]
     slope = (float(np.quantile(squares, 0.025)), float(np.quantile(squares, 0.975)))
-    density = density_of(subject, found, probes, depth)
+    density = density_of(subject, found, depth, samples)
     least, mass = float(found.ritz.values[0]), density.negative_mass
     low, high = found.low
     measured = (
@@ -108,7 +108,7 @@ CHECK = Check(
     shared=_shared,
     batch=128,
     settings={
-        "standard": {"examples": 512, "subsets": 4, "steps": 30, "probes": 4, "depth": 10},
-        "deep": {"examples": 2048, "subsets": 8, "steps": 60, "probes": 8, "depth": 20},
+        "standard": {"examples": 512, "subsets": 4, "steps": 30, "depth": 32, "samples": 8},
+        "deep": {"examples": 2048, "subsets": 8, "steps": 60, "depth": 120, "samples": 40},
     },
 )

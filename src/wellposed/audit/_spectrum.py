@@ -18,29 +18,29 @@ def spectrum(
     examples: int = 512,
     subsets: int = 4,
     steps: int = 30,
-    probes: int = 4,
-    depth: int = 10,
+    depth: int = 32,
+    samples: int = 8,
 ) -> Finding:
     r"""Measure the trace and the spectral density of the Hessian of the training loss.
 
     There is nothing to judge: these numbers describe, and compare runs of the same network. The
-    trace is exact on the Krylov space of `sharpness` and sampled beside it. Its interval is for
-    the examples of the sample.
+    trace is exact on the Krylov space of `sharpness` and sampled beside it, with random vectors of
+    their own for each subset. Its interval is for the examples of the sample.
 
     Args:
         subject: The network, its loss and regularizer.
         examples: In the sample of the training part.
         subsets: As for `sharpness`.
         steps: As for `sharpness`.
-        probes: Random vectors.
-        depth: Products each.
+        depth: Products with the random vector of the density.
+        samples: Of the trace, one product each, at least 2.
 
-    Cost: the run of `sharpness`, shared with it, and probes * depth products.
+    Cost: the run of `sharpness`, shared with it, and depth + samples products.
 
     Raises `ArgumentError` if there are no weights, or no second derivative to be trusted.
     """
     found = ends(subject, "spectrum", examples=examples, subsets=subsets, steps=steps)
-    density = density_of(subject, found, probes, depth)
+    density = density_of(subject, found, depth, samples)
     low, high = density.trace.interval(LEVEL)
     dimension = density.effective_dimension()
     return Finding(
@@ -67,14 +67,21 @@ def spectrum(
     )
 
 
-def density_of(subject: Subject, found: Ends, probes: int, depth: int) -> Spectrum:
+def density_of(subject: Subject, found: Ends, depth: int, samples: int) -> Spectrum:
     """The density beside a Krylov space, kept for other checks."""
 
     def make() -> Spectrum:
         with subject.quiet():
-            return measure(found.product, found.ritz, probes=probes, depth=depth, seed=subject.seed)
+            return measure(
+                found.product,
+                found.ritz,
+                depth=depth,
+                extra=samples,
+                parts=found.curved.parts,
+                seed=subject.seed,
+            )
 
-    return subject.cached(("density", id(found), probes, depth), make)
+    return subject.cached(("density", id(found), depth, samples), make)
 
 
 def _figure(found: Ends, density: Spectrum) -> Curves:
@@ -100,12 +107,12 @@ def _figure(found: Ends, density: Spectrum) -> Curves:
 
 
 def shared_density(
-    subject: Subject, *, examples: int, subsets: int, steps: int, probes: int, depth: int
+    subject: Subject, *, examples: int, subsets: int, steps: int, depth: int, samples: int
 ) -> dict[Hashable, int]:
     """Of `density_of` and the Krylov space it stands on, in gradient evaluations of one example."""
     part = "train" if "train" in subject.parts else subject.judged
-    key = ("density", examples, subsets, steps, probes, depth)
-    products = {key: 2 * min(examples, len(subject.parts[part])) * probes * depth}
+    key = ("density", examples, subsets, steps, depth, samples)
+    products = {key: 2 * min(examples, len(subject.parts[part])) * (depth + samples)}
     return products | shared(subject, examples=examples, subsets=subsets, steps=steps)
 
 
@@ -117,7 +124,7 @@ CHECK = Check(
     shared=shared_density,
     batch=128,
     settings={
-        "standard": {"examples": 512, "subsets": 4, "steps": 30, "probes": 4, "depth": 10},
-        "deep": {"examples": 2048, "subsets": 8, "steps": 60, "probes": 8, "depth": 20},
+        "standard": {"examples": 512, "subsets": 4, "steps": 30, "depth": 32, "samples": 8},
+        "deep": {"examples": 2048, "subsets": 8, "steps": 60, "depth": 120, "samples": 40},
     },
 )
