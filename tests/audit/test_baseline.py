@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 from torch import nn
 
-from wellposed.audit import examine
+from wellposed.audit import Subject, examine
 from wellposed.audit._baseline import STRENGTHS, ridge
 from wellposed.losses import SquaredError
 from wellposed.runs import Verdict
@@ -119,3 +119,20 @@ def test_what_it_cannot_run_on_is_said(subject, blobs):
     assert "baseline needs a train part" in alone.statement
     regression = examine(subject(loss=SquaredError()), ["baseline"])["baseline"]
     assert "baseline is about classifiers" in regression.statement
+
+
+def test_labels_that_do_not_belong_to_their_inputs_are_suspected(blobs):
+    x, y = blobs(600, 1)
+    u, v = blobs(300, 2)
+    network = nn.Linear(4, 3)
+    with torch.no_grad():
+        network.weight.copy_(torch.eye(3, 4))
+        network.bias.zero_()
+
+    def remedy(labels):
+        data = {"train": (x, y), "test": (u, labels)}
+        return examine(Subject(network, data), ["baseline"])["baseline"].remedy
+
+    assert "belong together" in remedy(v[torch.randperm(300)])
+    assert "belong together" not in remedy(v)
+    assert "belong together" not in remedy(torch.where(torch.arange(300) < 60, (v + 1) % 3, v))

@@ -42,6 +42,12 @@ def test_a_majority_of_dead_units_warns_with_its_interval():
     assert finding.figures[0].labels == ("1", "3", "5")
 
 
+def test_a_majority_in_a_narrow_layer_does_not_pass():
+    finding = found(biased(-50.0, 18))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.interval[0] < 0.5 < finding.value
+
+
 def test_saturated_tanh_warns():
     finding = found(chain(3, 32, nn.Tanh, scale=400.0))
     assert finding.verdict is Verdict.WARN

@@ -106,7 +106,9 @@ def _statement(trace: Trace, spreads: list[Spread], worst: Spread) -> str:
         factor = math.exp(np.mean([0.5 * math.log(max(t.merging, 1e-300)) for t in known]))
         variance = float(np.median([t.field.weight for t in known]))
         reason = (
-            f": {law(trace, worst.chain, variance)}, which multiplies small differences by "
+            ": most weights are 0"
+            if variance == 0
+            else f": {law(trace, worst.chain, variance)}, which multiplies small differences by "
             f"{factor:.3g} per layer in theory, relative to the size of activations"
         )
     return (

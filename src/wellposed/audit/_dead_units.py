@@ -36,8 +36,8 @@ def dead_units(subject: Subject, *, inputs: int = 2048) -> Finding:
     $1 - 0.05^{1/n} \approx 3/n$ of them, at 95 % (the rule of three). The interval of a layer's
     share is Clopper and Pearson's, over its units, at 95 % for all layers together. It warns
     where more than half of a layer is dead, or more than half of the entries of an activation
-    with two flat sides are on them; it fails where weights have a gradient of exactly 0 although
-    no weight matrix or scale begins at 0 by design.
+    with two flat sides are on them, and is unknown where half is not sure; it fails where weights
+    have a gradient of exactly 0 although no weight matrix or scale begins at 0 by design.
 
     Args:
         subject: The network and its data.
@@ -87,6 +87,8 @@ def dead_units(subject: Subject, *, inputs: int = 2048) -> Finding:
             f"{100 * value:.3g} % of the entries of {layers[flattest].function} at {where} are "
             "where it is flat"
         )
+    elif shares[worst] > _HALF:
+        verdict = Verdict.UNKNOWN  # in a layer too narrow to be sure
     if verdict is not Verdict.PASS:
         remedy = (
             "smaller steps or a warm-up, biases that begin at 0 (wellposed.init.He()), "
