@@ -226,12 +226,3 @@ def test_labels_that_the_loss_leaves_out_stop_only_checks_about_classes(net, blo
     ):
         made.require_classes("gap")
     assert made.losses(made.model(x), made.take("test")[1])[:7].abs().max() == 0
-
-
-def test_a_compiled_model_is_the_module_it_was_compiled_from(net, blobs):
-    model = net()
-    compiled = torch.compile(model, backend="eager")
-    made = Subject(compiled, blobs(), initial=compiled.state_dict())
-    assert made.model is model
-    assert made.name == "Sequential"
-    assert list(made.initial) == list(model.state_dict())

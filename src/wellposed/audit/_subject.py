@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wellposed.audit._descent import Descent
+from wellposed.audit._given import other_type, plain_names, require_numbers, uncompiled
 from wellposed.audit._rows import Rows, parts_of
 from wellposed.audit._untouched import untouched
 from wellposed.errors import ArgumentError, require
@@ -85,14 +86,14 @@ class Subject:
         )
         require(batch_size >= 1, f"batch_size is at least 1, got {batch_size}; try 250")
         require(seed >= 0, f"a seed is a whole number from 0, got {seed}")
-        self.model = _uncompiled(model)
+        self.model = uncompiled(model)
         self.parts = parts_of(data)
         self.loss: Callable[[Tensor, Tensor], Tensor] = loss or CrossEntropy()
         self.regularizer = regularizer
         self.descent = (
             Descent.of(descent) if isinstance(descent, torch.optim.Optimizer) else descent
         )
-        self.initial, self.other = _plain(initial), _plain(other)
+        self.initial, self.other = plain_names(initial), plain_names(other)
         self.log = None if log is None else list(log)
         self.clock = None if clock is None else list(clock)
         self.rebuild, self.failure = rebuild, failure
@@ -281,6 +282,7 @@ class Subject:
 
     def _classes(self, given: Sequence[str] | None, known: Sequence[str] | None) -> tuple[str, ...]:
         """Names of the classes; and the first look whether the model takes the data at all."""
+        require_numbers(self.model, self.name)
         inputs, targets = self.take(self.judged, 2)
         try:
             with untouched(self.model), torch.no_grad(), eval_mode(self.model):
@@ -289,7 +291,8 @@ class Subject:
             fault = str(error).strip().splitlines()[0] if str(error).strip() else ""
             raise ArgumentError(
                 f"{self.name} cannot take the {self.judged} inputs, shape {tuple(inputs.shape)} "
-                f"and {inputs.dtype}: {type(error).__name__}: {fault[:300]}"
+                f"and {inputs.dtype}{other_type(self.model, inputs)}: {type(error).__name__}: "
+                f"{fault[:300]}"
             ) from error
         require(
             isinstance(outputs, Tensor) and outputs.dim() >= 1 and len(outputs) == len(inputs),
@@ -351,17 +354,6 @@ class Subject:
         except Exception:  # noqa: BLE001 - a user's loss may raise anything
             return False
         return True
-
-
-def _uncompiled(model: nn.Module) -> nn.Module:
-    """The module inside what `torch.compile` made: hooks would have it compiled again and again."""
-    inner = getattr(model, "_orig_mod", None)
-    return inner if isinstance(inner, nn.Module) else model
-
-
-def _plain(weights: Weights | None) -> Weights | None:
-    """Weights under the names of the module that was compiled."""
-    return weights and {name.replace("_orig_mod.", ""): w for name, w in weights.items()}
 
 
 def weights_digest(state: Mapping[str, Any]) -> str:
