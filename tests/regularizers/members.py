@@ -5,6 +5,7 @@ from wellposed.regularizers import (
     Curvature,
     GradientAlignment,
     InputGradient,
+    IntervalBounds,
     JacobianNorm,
     Trades,
 )
@@ -21,6 +22,7 @@ MEMBERS = {
     "jacobian, exact": JacobianNorm(0.1, projections=None),
     "curvature": Curvature(2.0, h=0.3),
     "alignment": GradientAlignment(0.2, eps=0.1),
+    "intervals": IntervalBounds(0.02),
     "fast fgsm": AdversarialTraining(0.1),
     "n-fgsm": AdversarialTraining(0.1, init="wide"),
     "pgd, l2": AdversarialTraining(0.5, norm="l2", steps=3, bn="train"),

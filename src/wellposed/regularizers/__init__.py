@@ -15,5 +15,6 @@ from wellposed.regularizers._elastic_net import L2 as L2
 from wellposed.regularizers._elastic_net import ElasticNet as ElasticNet
 from wellposed.regularizers._gradient_alignment import GradientAlignment as GradientAlignment
 from wellposed.regularizers._input_gradient import InputGradient as InputGradient
+from wellposed.regularizers._interval_bounds import IntervalBounds as IntervalBounds
 from wellposed.regularizers._jacobian_norm import JacobianNorm as JacobianNorm
 from wellposed.regularizers._trades import Trades as Trades

@@ -161,7 +161,8 @@ class InputGradient(BatchRegularizer):
         )
         if exact:
             order = {"l1": 1, "l2": 2, "linf": math.inf}[self._unit.dual]
-            return torch.linalg.vector_norm(gradient[front].flatten(1), order, dim=1)
+            norms: Tensor = torch.linalg.vector_norm(gradient[front].flatten(1), order, dim=1)
+            return norms
         start, move = inputs[front], self.length * self._unit.steepest(gradient[front])
         part = Point(at.model, start, None if at.targets is None else at.targets[front], at.loss)
         with still(at.model):
