@@ -104,9 +104,9 @@ def _apply(
     Raises:
         ArgumentError: If its bounds are not known.
     """
-    found = None
-    if args and isinstance(args[0], Interval):
-        first, rest = args[0], args[1:]
+    found: Interval | None = None
+    first, rest = args[0], args[1:]
+    if isinstance(first, Interval):
         if name == "add" and len(rest) == 1:
             found = first + rest[0]
         elif not any(isinstance(other, Interval) for other in rest):
