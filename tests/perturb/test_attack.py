@@ -141,6 +141,11 @@ def test_no_example_is_no_trouble():
         ({"labels": Y[:3]}, r"labels of shape \(3,\) for 40 inputs"),
         ({"labels": torch.arange(40) % 5}, "labels go from 0 to 3 for .* 4 classes, got 0 to 4"),
         ({"labels": torch.arange(40) % 3 - 1}, "got -1 to 1"),
+        (
+            {"bounds": (torch.zeros(40, 1, 4, 4), 1.0)},
+            r"one input, \(1, 4, 4\), got \(40, 1, 4, 4\)",
+        ),
+        ({"bounds": (0.0, torch.ones(3))}, r"one input, \(1, 4, 4\), got \(3,\)"),
         ({"seed": -1}, "seed from 0 below 2\\^63, got seed=-1"),
         ({"begin": X[:3]}, r"begin needs the shape of the inputs, \(40, 1, 4, 4\), got \(3"),
     ],

@@ -144,6 +144,20 @@ def test_every_nan_is_the_center(kind):
 
 
 @kinds
+def test_a_room_serves_many_points(kind):
+    ball, center = kind(0.2), 0.9 * drawn(13, 30, 5)
+    room = ball.room(center, (0.0, 0.9))
+    for seed in (14, 15):
+        x = center + drawn(seed, 30, 5) - 0.5
+        found = ball.into(x, room)
+        assert torch.equal(found, ball.project(x, center, (0.0, 0.9)))
+        assert ball.holds(found, room).all()
+        outside = (ball.distance(x, center) > 0.2) | (x < 0).any(1) | (x > 0.9).any(1)
+        assert torch.equal(ball.holds(x, room), ~outside)
+        assert outside.any()
+
+
+@kinds
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e-44, 1e30])
 def test_no_direction_of_norm_one_gains_more_than_the_steepest(kind, scale):
     gradient = ((drawn(9, 5, 2, 6) - 0.5) * scale).contiguous()

@@ -109,6 +109,14 @@ def _require_inputs(inputs: Tensor, labels: Tensor) -> None:
 
 def _require_within(inputs: Tensor, faces: tuple[Tensor, Tensor]) -> None:
     low, high = faces
+    one = inputs.shape[1:]
+    for face in faces:
+        require(
+            face.dim() <= len(one)
+            and all(a in {1, b} for a, b in zip(face.shape[::-1], one[::-1], strict=False)),
+            f"bounds are numbers or have the shape of one input, {tuple(one)}, got "
+            f"{tuple(face.shape)}",
+        )
     if inputs.numel():
         fits = bool(((inputs >= low) & (inputs <= high)).all())
         least, most = (float(value) for value in inputs.aminmax())

@@ -175,14 +175,14 @@ class Ball(ABC):
             return center.clone()
         faces = [flat(face - middle) for face in (room.low, room.high)]
         move = self._nearest(flat(wanted.nan_to_num(0.0)), *faces).view_as(middle)
-        slack = _UNIT
+        slack = torch.finfo(center.dtype).eps / 16
         while True:
             found = (middle + move).to(center.dtype).clamp(room.low, room.high)
             norm = self._at_most(flat(found - middle))
             outside = norm > self.eps
             if not outside.any():
                 return found
-            # Twice what is too much; and if the rounding of x stands against it, more and more.
+            # Twice what is too much, at least; the rounding of x may stand against it.
             share = (1 - slack - 2 * (norm / self.eps - 1)).clamp(0, 1 - slack)
             move = torch.where(like_rows(outside, move), like_rows(share, move) * move, move)
             slack = min(1.0, 2 * slack)
