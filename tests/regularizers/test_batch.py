@@ -76,6 +76,17 @@ def test_the_objective_is_mean_loss_plus_r(term, batch):
 
 
 @every
+def test_gradients_are_counted(term, batch):
+    # Each pass that is differentiated adds one; R can differentiate twice in one pass.
+    model, seen = network(norm=False), []
+    model.register_forward_hook(lambda _, __, outputs: seen.append(torch.is_tensor(outputs)))
+    term.objective(model, *batch)
+    assert term.gradients >= len(seen)
+    assert (L2(0.1) + term).gradients == term.gradients
+    assert (term + term).gradients == 2 * term.gradients - 1
+
+
+@every
 def test_in_eval_mode_it_is_a_function_of_the_weights(term, batch):
     model = network().eval()
     state = torch.get_rng_state()

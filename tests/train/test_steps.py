@@ -17,7 +17,7 @@ from wellposed.optim import (
     NewtonCG,
 )
 from wellposed.problem import Problem
-from wellposed.regularizers import L2, InputGradient
+from wellposed.regularizers import L2, AdversarialTraining, InputGradient
 from wellposed.train import steps
 
 OPTIMIZERS = {
@@ -137,6 +137,13 @@ def test_a_penalty_of_the_batch_is_averaged_over_an_accumulation():
     mean = sum(p * n for p, n in zip(wanted, sizes, strict=True)) / sum(sizes)
     assert step.penalty.item() == pytest.approx(mean, rel=1e-12)
     assert wanted[0] != pytest.approx(wanted[1], rel=1e-3)
+
+
+def test_the_gradients_of_an_adversary_are_counted():
+    model, data = line(), [(x.sigmoid(), y) for x, y in batches(2)]
+    problem = Problem(None, model, CrossEntropy(), AdversarialTraining(0.1, steps=3))
+    (step,) = steps(problem, SGD(model.parameters(), lr=0.1), data, accumulate=2)
+    assert step.gradients == 2 * 4
 
 
 def test_the_last_group_of_an_accumulation_may_be_shorter():

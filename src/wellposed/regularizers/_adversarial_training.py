@@ -90,6 +90,11 @@ class AdversarialTraining(BatchRegularizer):
         step = self.step or share * self.eps
         return Adversary(ball, self.bounds, self.steps, step, self.init, self.bn)
 
+    @property
+    def gradients(self) -> int:
+        """One per step of the search, and that of the loss where it ends."""
+        return self.steps + 1
+
     def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
         """See the class."""
         outputs = at.model(self.adversary.worst(at.model, inputs, at.losses))

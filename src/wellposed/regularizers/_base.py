@@ -91,6 +91,11 @@ class Regularizer(ABC):
         return None
 
     @property
+    def gradients(self) -> int:
+        """Gradients of a batch that mean loss + R takes; those by the inputs count as others."""
+        return 1
+
+    @property
     def adversary(self) -> Adversary | None:
         """Whom training defends against; None if nobody."""
         return None
@@ -181,6 +186,11 @@ class Sum(Regularizer):
                 extra = torch.stack(rest).sum() if rest else found.penalty.new_zeros(())
                 return Evaluated(found.outputs, found.penalty + extra, found.objective + extra)
         return None
+
+    @property
+    def gradients(self) -> int:
+        """One for the loss, and what each term takes besides."""
+        return 1 + sum(term.gradients - 1 for term in self.terms)
 
     @property
     def adversary(self) -> Adversary | None:

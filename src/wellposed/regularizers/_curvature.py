@@ -57,6 +57,11 @@ class Curvature(BatchRegularizer):
             f"Curvature needs a finite length h > 0, got h={self.h:g}; try 1.5",
         )
 
+    @property
+    def gradients(self) -> int:
+        """Two by the inputs, their own, and that of the loss."""
+        return 5
+
     def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
         """See the class."""
         x = differentiable(inputs)

@@ -56,6 +56,11 @@ class GradientAlignment(BatchRegularizer):
         require_weight("GradientAlignment", self.weight)
         ball_of(self.norm, self.eps, "GradientAlignment")
 
+    @property
+    def gradients(self) -> int:
+        """Two by the inputs, their own, and that of the loss."""
+        return 5
+
     def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
         """See the class."""
         x = differentiable(inputs)

@@ -116,6 +116,11 @@ class InputGradient(BatchRegularizer):
         everywhere = (-math.inf, math.inf)
         return Adversary(ball, everywhere, step=self.length, start="zero", mode="train")
 
+    @property
+    def gradients(self) -> int:
+        """That by the inputs, and those of the loss in two or three places."""
+        return 2 if self._is_one_step else 4 if self.symmetric else 3
+
     def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
         """See the class."""
         if self._is_one_step:

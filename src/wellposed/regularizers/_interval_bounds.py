@@ -64,6 +64,11 @@ class IntervalBounds(BatchRegularizer):
         good = 0 <= self.weight <= 1
         require(good, f"IntervalBounds needs a weight from 0 to 1, got weight={self.weight:g}")
 
+    @property
+    def gradients(self) -> int:
+        """That of the loss, and those of center and radius."""
+        return 3
+
     def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
         """See the class."""
         outputs = at.model(inputs)

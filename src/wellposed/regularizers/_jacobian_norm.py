@@ -55,6 +55,11 @@ class JacobianNorm(BatchRegularizer):
             "the exact norm",
         )
 
+    @property
+    def gradients(self) -> int:
+        """That of the loss, and per projection one by the inputs and its own."""
+        return 1 + 2 * (self.projections or 1)  # how many outputs there are is not known here
+
     def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
         """See the class."""
         x = differentiable(inputs)

@@ -81,6 +81,11 @@ class Trades(BatchRegularizer):
         step = self.step or 2.5 * self.eps / (self.steps + 1)
         return Adversary(ball, self.bounds, self.steps, step, "near", self.bn)
 
+    @property
+    def gradients(self) -> int:
+        """One per step of the search, and those through both outputs."""
+        return self.steps + 2
+
     def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
         """See the class."""
         if self.bn == "eval" and differs_by_mode(at.model):

@@ -31,7 +31,8 @@ class Step:
         penalty: The share of the regularizer in it, shape ().
         outputs: f(x; w) of the examples the update saw, one tensor per batch.
         targets: y of the same.
-        gradients: Gradients of a batch that it took; of an optimizer without gradients, values.
+        gradients: Gradients of a batch that it took, those of an adversary included; of an
+            optimizer without gradients, values.
         gradient_norm: Euclidean norm of the gradient before it was clipped, shape (); None where
             nothing is clipped.
     """
@@ -96,6 +97,7 @@ def steps(
     if there are no gradients whose norm could be clipped, or a line search that needs them.
     """
     forward = autocast or nullcontext()
+    regularizer = problem.regularizer
     by_hand = getattr(optimizer, "by_hand", "")
     require(not by_hand, f"{type(optimizer).__name__} cannot be run by steps or fit: {by_hand}")
     loss_only = bool(getattr(optimizer, "loss_only", False))
@@ -126,7 +128,8 @@ def steps(
         if loss_only:
             objective = torch.stack([value for value, *_ in found]).mean()
         targets = tuple(y for _, y in group)
-        yield Step(index, objective, penalty, outputs, targets, len(found) * len(group), norm)
+        taken = len(found) * len(group) * (1 if regularizer is None else regularizer.gradients)
+        yield Step(index, objective, penalty, outputs, targets, taken, norm)
 
 
 def _evaluate(
