@@ -1,19 +1,15 @@
-import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from tests.perturb.victim import BALLS, MODEL, X, Y
 from torch import nn
 
 from wellposed.errors import ArgumentError
 from wellposed.perturb import APGD, Game, Linf, Rows, TargetedAPGD
 
 sys.path.append("/work/peers5")
-spec = importlib.util.spec_from_file_location("digits", Path(__file__).parent / "test_apgd.py")
-shared = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(shared)
-MODEL, X, Y, BALLS = shared.MODEL, shared.X[:80], shared.Y[:80], shared.BALLS
+X, Y = X[:80], Y[:80]
 
 
 @pytest.mark.parametrize("norm", BALLS)

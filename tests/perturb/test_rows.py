@@ -129,7 +129,7 @@ def test_the_smallest_that_breaks_is_kept():
         rows.logits(torch.tensor([[x]]))
         kept.append(round(rows.best.item(), 3))
     assert kept == [0.4, 0.2, 0.25, 0.25, 0.28, 0.28]
-    assert rows.columns["size"].item() == pytest.approx(0.32)
+    assert rows.size.item() == pytest.approx(0.32)
     assert rows.broken.all()
 
 

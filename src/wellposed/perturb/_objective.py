@@ -45,7 +45,10 @@ def is_broken(margins: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
 
 
 class Objective(ABC):
-    """A function of logits and labels, one value per example, that an attack makes large."""
+    """A function of logits and labels, one value per example, that an attack makes large.
+
+    One of your own is a frozen dataclass of its parameters: a checkpoint knows it by its `repr`.
+    """
 
     @abstractmethod
     def __call__(

@@ -114,6 +114,11 @@ class Rows:
         return self.columns["broken"]
 
     @property
+    def size(self) -> Float[Tensor, " n"]:
+        """The distance of the kept point from the center, infinite where none breaks yet."""
+        return self.columns["size"]
+
+    @property
     def last(self) -> Bool[Tensor, " n"]:
         """Whether this is the round's last call of `step`, after which no gradient is used."""
         return self.clock == self.game.length - 1
@@ -239,7 +244,7 @@ class Rows:
         margins = margin(logits, self.labels)
         breaks, nearer = is_broken(margins), ~self.broken
         if self.game.smallest:
-            nearer = self.game.ball.distance(x, self.center) < self.columns["size"]
+            nearer = self.game.ball.distance(x, self.center) < self.size
         lower = ~self.broken & (margins < self.margin)
         better = torch.where(breaks, nearer, lower) & self.game.ball.holds(x, self.room)
         places = better.nonzero().squeeze(1)
@@ -249,7 +254,7 @@ class Rows:
         self.best[places], self.margin[places] = x[places], margins[places]
         places = places[breaks[places]]
         self.broken[places] = True
-        self.columns["size"][places] = self.game.ball.distance(x[places], self.center[places])
+        self.size[places] = self.game.ball.distance(x[places], self.center[places])
 
     def _confirm(self, x: Tensor, margins: Tensor, places: Tensor) -> None:
         """Ask the model again about the points that seem to break, in a pass of their own."""
