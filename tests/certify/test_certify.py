@@ -175,7 +175,7 @@ def test_certified_in_exact_arithmetic_is_so_in_fractions(ball):
             value = [max(s, Fraction(0)) for s in sums] if number == 0 else sums
         right = value[0] - value[1]
         assert Fraction(margin) <= right
-        assert float(right) - margin < 1e-12
+        assert float(right) - margin < 1e-11
 
 
 def test_no_random_network_is_both_certified_and_broken(ball):
@@ -232,7 +232,11 @@ def test_nothing_to_certify(traced, ball):
         ({"labels": torch.tensor([0, 3])}, "classes from 0 to 2"),
         ({"inputs": torch.rand(2, 2, 6, 5)}, "traced for inputs of shape \\(2, 6, 6\\)"),
         ({"inputs": torch.rand(2, 2, 6, 6) + 1}, "outside the bounds"),
-        ({"inputs": torch.rand(2, 2, 6, 6).half()}, "found torch.float16"),
+        ({"inputs": torch.rand(2, 2, 6, 6).double()}, "give inputs of that type"),
+        (
+            {"inputs": torch.rand(2, 2, 6, 6).half()},
+            r"computes in torch\.float32, .* found torch\.float16",
+        ),
     ],
 )
 def test_refusals(traced, ball, change, message):

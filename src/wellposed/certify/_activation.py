@@ -18,7 +18,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from wellposed.certify._arithmetic import Arithmetic
+from wellposed.certify._arithmetic import DOUBLE, Arithmetic
 from wellposed.certify._operation import Operation
 
 _HALVINGS = 40  # of the interval in which a tangent point is looked for
@@ -55,7 +55,7 @@ class Activation(Operation):
 
     @abstractmethod
     def error(self, magnitude: Tensor, program: Arithmetic) -> Tensor:
-        """How far the program's value may be off, for arguments of at most this magnitude."""
+        """How far the program's value, and ours, may be off, for arguments up to this magnitude."""
 
     @abstractmethod
     def open(self, low: Tensor, high: Tensor) -> Tensor:
@@ -100,10 +100,10 @@ class LeakyReLU(Activation):
         return torch.where(value > 0, value, self.slope * value)
 
     def error(self, magnitude: Tensor, program: Arithmetic) -> Tensor:
-        """Of one rounding, of the slope or of the product."""
+        """Of two roundings: of the slope and of the product; and of our own product."""
         if not self.slope:
             return torch.zeros_like(magnitude)
-        return 2 * program.unit * self.slope * magnitude + program.least
+        return 2 * (program.unit + DOUBLE.unit) * self.slope * magnitude + program.least
 
     def open(self, low: Tensor, high: Tensor) -> Tensor:
         """Where both signs are possible."""
@@ -132,8 +132,8 @@ class Saturating(Activation):
         """The derivative at an argument."""
 
     def error(self, magnitude: Tensor, program: Arithmetic) -> Tensor:
-        """That of a good library, with room."""
-        return torch.full_like(magnitude, _ELEMENTARY * program.unit + program.least)
+        """That of a good library, with room; and of ours."""
+        return torch.full_like(magnitude, _ELEMENTARY * program.unit + program.least + _OURS)
 
     def open(self, low: Tensor, high: Tensor) -> Tensor:
         """Where the interval is longer than rounding."""

@@ -153,5 +153,10 @@ def _require(graph: Graph, inputs: Tensor, labels: Tensor, method: str) -> None:
         f"one label for each example is needed, found labels of shape {tuple(labels.shape)} for "
         f"{len(inputs)} examples",
     )
+    require(
+        inputs.dtype == graph.dtype,
+        f"the network computes in {graph.dtype}, and a certificate is for what it computes: give "
+        f"inputs of that type, found {inputs.dtype}",
+    )
     inside = ((labels >= 0) & (labels < graph.classes)).all()
     require(inside, f"labels are classes from 0 to {graph.classes - 1}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import final
 
+import torch
 from torch import Tensor
 
 from wellposed.certify._operation import Affine, Operation, count
@@ -16,10 +17,12 @@ class Graph:
     Args:
         operations: The first is the input, the last the output.
         names: Of each operation: what it is, and in which module it was met.
+        dtype: In which the network itself computes.
     """
 
     operations: tuple[Operation, ...]
     names: tuple[str, ...]
+    dtype: torch.dtype = torch.float32
     users: tuple[tuple[int, ...], ...] = field(init=False)
     """Of each operation the ones that take its value."""
 

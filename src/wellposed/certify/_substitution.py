@@ -75,11 +75,13 @@ class Substitution:
     def __post_init__(self) -> None:
         self._graph = self.bounds.graph
         self._fields: dict[int, Field] = {}
+        self._reaches: dict[int, Field] = {}
         self._highest: float | None = None
 
     def forget(self) -> None:
         """Drop what was derived from the bounds."""
         self._fields.clear()
+        self._reaches.clear()
         self._highest = None
 
     def lower(self, rows: Rows, *, best: bool = False, stop: bool = False) -> Tensor:
@@ -129,7 +131,17 @@ class Substitution:
                 elif straight:
                     window = window.without_padding(shape)
             known = rows.pending.get(source)
-            rows.pending[source] = window if known is None else known.plus(window, shape)
+            if known is not None:
+                window = known.plus(window, shape)
+                self._rounded_sum(rows, source, window)
+            rows.pending[source] = window
+
+    def _rounded_sum(self, rows: Rows, number: int, window: Window) -> None:
+        """Coefficients that meet are added, which rounds them once."""
+        if number not in self._reaches:
+            self._reaches[number] = as_field([self.bounds.reach(number)])
+        [reach] = self._reaches[number].at(window, rows.images)
+        rows.add(-4 * DOUBLE.unit * _dot(window.values.abs(), reach))
 
     def _activation(self, rows: Rows, number: int, operation: Activation, window: Window) -> None:
         lower, lower_at, upper, upper_at = self._field(number).at(window, rows.images)
@@ -144,9 +156,10 @@ class Substitution:
 
     def _max_pool(self, rows: Rows, number: int, operation: MaxPool, window: Window) -> None:
         window = window.whole(operation.shape)
-        place, decided, ceiling = self._field(number).at(window, rows.images)
+        place, decided, ceiling, reach = self._field(number).at(window, rows.images)
         taken = (window.values > 0) | (decided > 0)
         rows.add(_dot(torch.where(taken, 0.0, window.values), ceiling))
+        rows.add(-_dot(window.values.abs(), reach))
         channels, height, width = operation.before
         count_ = len(window.values)
         index = place.long().reshape(len(place), -1, channels).expand(count_, -1, -1)
@@ -185,7 +198,7 @@ class Substitution:
 
     def _rounded(self, total: Tensor, size: Tensor) -> Tensor:
         """Less what the additions of the constants, and underflow, may have changed."""
-        slack = 1e-13 * size + _FLOOR * (1 + self._largest())
+        slack = 1e-12 * size + _FLOOR * (1 + self._largest())
         return (total - slack).nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
 
     def _largest(self) -> float:
@@ -260,7 +273,13 @@ class Substitution:
         place, decided = operation.chosen(low, high)
         ceiling = operation.apply(high)
         own = 2 * DOUBLE.gamma(count(operation.shape) + 8)
-        return [place.double(), decided.double(), ceiling + own * ceiling.abs()]
+        # Where windows overlap, coefficients of one place are added up.
+        added = (
+            2
+            * DOUBLE.gamma(count(operation.kernel) + 8)
+            * operation.apply(torch.maximum(low.abs(), high.abs()))
+        )
+        return [place.double(), decided.double(), ceiling + own * ceiling.abs(), added]
 
     def _input_field(self) -> list[Tensor]:
         region, room = self.bounds.region, 1 + 4 * DOUBLE.unit

@@ -49,7 +49,7 @@ def _read(model: nn.Module, shape: tuple[int, ...]) -> Graph:
     reader = Reader(_tensors(exported), _BATCH, OPERATORS)
     for node in exported.graph.nodes:
         if node.op == "output":
-            return _finish(reader, node)
+            return _finish(reader, node, _example(model).dtype)
         if node.op == "placeholder":
             if node.name in exported.graph_signature.user_inputs:
                 reader.begin(node, Input((), shape))
@@ -58,7 +58,7 @@ def _read(model: nn.Module, shape: tuple[int, ...]) -> Graph:
     raise AssertionError("an exported graph ends with its output")
 
 
-def _finish(reader: Reader, node: fx.Node) -> Graph:
+def _finish(reader: Reader, node: fx.Node, dtype: torch.dtype) -> Graph:
     flat = node.all_input_nodes
     require(
         len(node.args[0]) == 1 and len(flat) == 1 and flat[0] in reader.numbers,  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def _finish(reader: Reader, node: fx.Node) -> Graph:
         "logits that depends on the input",
     )
     last = reader.numbers[flat[0]]
-    return Graph(tuple(reader.operations[: last + 1]), tuple(reader.names[: last + 1]))
+    return Graph(tuple(reader.operations[: last + 1]), tuple(reader.names[: last + 1]), dtype)
 
 
 def _example(model: nn.Module) -> Tensor:
