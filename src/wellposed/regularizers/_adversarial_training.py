@@ -23,7 +23,9 @@ _STARTS = ("uniform", "wide", "zero")
 @final
 @dataclass(frozen=True, slots=True)
 class AdversarialTraining(BatchRegularizer):
-    r"""$R = \mathbb{E}\, [\max_{\|\delta\|_p \le \varepsilon} \ell(x + \delta) - \ell(x)]$.
+    r"""The loss at the worst inputs that an adversary finds, in place of that at the inputs.
+
+    $$R = \mathbb{E}\, [\max_{\|\delta\|_p \le \varepsilon} \ell(x + \delta) - \ell(x)]$$
 
     Here $\ell(x) = \ell(f(x; w), y)$, and mean loss + R is the loss at the worst input of the
     ball, as far as `steps` steps of projected ascent from a random start find it; its gradient is

@@ -16,7 +16,9 @@ from wellposed.regularizers._still import differentiable, still
 @final
 @dataclass(frozen=True, slots=True)
 class Curvature(BatchRegularizer):
-    r"""$R = \gamma\, \mathbb{E} \|\nabla_x \ell(x + h z) - \nabla_x \ell(x)\|_2^2$.
+    r"""How much the gradient of the loss by the inputs changes where adversaries go.
+
+    $$R = \gamma\, \mathbb{E} \|\nabla_x \ell(x + h z) - \nabla_x \ell(x)\|_2^2$$
 
     The direction is $z = \mathrm{sign}(\nabla_x \ell) / \|\mathrm{sign}(\nabla_x \ell)\|_2$, held
     fixed: along it adversaries of the maximum norm go, and there the loss is most curved. To

@@ -15,7 +15,9 @@ from wellposed.regularizers._still import differentiable, generator_of, still
 @final
 @dataclass(frozen=True, slots=True)
 class GradientAlignment(BatchRegularizer):
-    r"""$R = \lambda\, \mathbb{E} [1 - \cos(\nabla_x \ell(x), \nabla_x \ell(x + \eta))]$.
+    r"""How much the direction of the loss's gradient by the inputs turns within the ball.
+
+    $$R = \lambda\, \mathbb{E} [1 - \cos(\nabla_x \ell(x), \nabla_x \ell(x + \eta))]$$
 
     $\eta$ is a random point of the ball. Where the two gradients point the same way the loss is
     close to linear in the ball, so that a single step finds its maximum there: added to

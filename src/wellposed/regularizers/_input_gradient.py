@@ -20,10 +20,10 @@ _STEP = 0.01
 @final
 @dataclass(frozen=True, slots=True)
 class InputGradient(BatchRegularizer):
-    r"""The size of $g = \nabla_x \ell(f(x; w), y)$ in the norm dual to that of a perturbation.
+    r"""The size of the gradient of the loss by the inputs, in the norm dual to a perturbation's.
 
-    To first order the loss grows by at most $\varepsilon \|g\|_q$ within distance $\varepsilon$ in
-    the p-norm, $1/p + 1/q = 1$. By `power`,
+    With $g = \nabla_x \ell(f(x; w), y)$ the loss grows to first order by at most
+    $\varepsilon \|g\|_q$ within distance $\varepsilon$ in the p-norm, $1/p + 1/q = 1$. By `power`,
 
     $$R = \lambda\, \mathbb{E} \|g\|_q, \qquad
       R = \tfrac{\lambda}{2}\, \mathbb{E} \|g\|_q^2, \qquad

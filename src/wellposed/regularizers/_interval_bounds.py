@@ -16,7 +16,9 @@ from wellposed.regularizers._still import evaluating
 @final
 @dataclass(frozen=True, slots=True)
 class IntervalBounds(BatchRegularizer):
-    r"""$R = \kappa\, \mathbb{E}\, [\bar\ell(x) - \ell(x)]$, where $\bar\ell$ bounds the loss.
+    r"""The loss at the worst outputs that interval bounds allow, for robustness with a proof.
+
+    $$R = \kappa\, \mathbb{E}\, [\bar\ell(x) - \ell(x)]$$
 
     The interval of all inputs within $\varepsilon$ in the maximum norm goes through the network,
     which gives upper bounds of $z_j - z_y$; $\bar\ell$ is the loss at these differences. Where it

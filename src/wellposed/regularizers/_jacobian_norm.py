@@ -15,7 +15,9 @@ from wellposed.regularizers._still import differentiable, generator_of
 @final
 @dataclass(frozen=True, slots=True)
 class JacobianNorm(BatchRegularizer):
-    r"""$R = \tfrac{\lambda}{2}\, \mathbb{E} \|J\|_F^2$ with $J = \partial f(x; w) / \partial x$.
+    r"""The Frobenius norm of the Jacobian of the outputs by the inputs, squared.
+
+    $$R = \tfrac{\lambda}{2}\, \mathbb{E} \|J\|_F^2, \qquad J = \partial f(x; w) / \partial x$$
 
     It asks for outputs that change little around each input, whatever the label. The norm is
     estimated without bias by random projections: $\|J\|_F^2 = C\, \mathbb{E}_v \|J^\top v\|_2^2$

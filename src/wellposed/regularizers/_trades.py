@@ -23,7 +23,9 @@ from wellposed.regularizers._still import differs_by_mode, evaluating, still
 @final
 @dataclass(frozen=True, slots=True)
 class Trades(BatchRegularizer):
-    r"""$R = \beta\, \mathbb{E} \max_\delta \mathrm{KL}(f(x; w) \,\|\, f(x + \delta; w))$.
+    r"""The divergence of the worst probabilities within the ball from those at the input.
+
+    $$R = \beta\, \mathbb{E} \max_\delta \mathrm{KL}(f(x; w) \,\|\, f(x + \delta; w))$$
 
     The maximum is over $\|\delta\|_p \le \varepsilon$. The probabilities compared are the softmax
     of the outputs; labels play no part in R. The search starts next to x, where the divergence has
