@@ -81,6 +81,13 @@ def test_one_logit_is_two_classes(shape):
     assert margin(logits, torch.tensor([0, 0, 0])).tolist() == [-2.0, 1.0, 0.0]
 
 
+def test_refuses_what_is_no_tensor():
+    with pytest.raises(
+        ArgumentError, match="got a dict; wrap the model so that it returns its log"
+    ):
+        class_logits({"logits": torch.zeros(3, 2)}, 3)
+
+
 def test_half_precision_becomes_single():
     assert class_logits(torch.zeros(2, 3).bfloat16(), 2).dtype == torch.float32
 

@@ -34,7 +34,7 @@ MODEL, POINTS, LABELS = trained()
 
 @pytest.mark.parametrize("ball", [Linf(0.12), L2(0.13), L1(0.15)], ids=lambda b: b.norm)
 def test_finds_what_brute_force_finds_in_the_plane(ball):
-    points, labels = POINTS[:80], LABELS[:80]
+    points, labels = POINTS[:40], LABELS[:40]
     found = PGD(steps=30, restarts=8)(MODEL, points, labels, ball)
     side = torch.linspace(-ball.eps, ball.eps, 41)
     moves = torch.cartesian_prod(side, side)

@@ -9,16 +9,22 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from wellposed.errors import require
+from wellposed.errors import ArgumentError, require
 
 
-def class_logits(outputs: Float[Tensor, "n ..."], n: int) -> Float[Tensor, "n classes"]:
+def class_logits(outputs: object, n: int) -> Float[Tensor, "n classes"]:
     """A model's outputs as one logit per class, in float32 at least.
 
     One logit z per example, of shape (n,) or (n, 1), becomes (0, z): class 1 if z is above 0.
 
-    Raises `ArgumentError` for outputs of another shape.
+    Raises:
+        ArgumentError: For what is no tensor of such a shape.
     """
+    if not isinstance(outputs, Tensor):
+        raise ArgumentError(
+            f"an attack needs a model that returns a tensor of logits, got a "
+            f"{type(outputs).__name__}; wrap the model so that it returns its logits"
+        )
     logits = outputs.unsqueeze(1) if outputs.dim() == 1 else outputs
     require(
         logits.dim() == 2 and len(logits) == n and logits.shape[1] > 0,
