@@ -76,7 +76,8 @@ def smoothing(
 
     References:
         Cohen, Rosenfeld and Kolter, Certified adversarial robustness via randomized smoothing,
-        2019, arXiv:1902.02918.
+        2019, arXiv:1902.02918; Voráček and Hein, Sound randomized smoothing in floating-point
+        arithmetic, 2023 (what the generator breaks).
     """
     require(sigma > 0, f"the noise needs a standard deviation above 0, got sigma={sigma}")
     require(draws >= 1, f"at least one draw is needed, got draws={draws}")
