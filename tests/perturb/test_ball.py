@@ -157,6 +157,19 @@ def test_a_room_serves_many_points(kind):
         assert outside.any()
 
 
+@pytest.mark.parametrize("kind", [L2, L1])
+def test_what_is_held_is_inside_as_rational_numbers(kind):
+    generator = torch.Generator().manual_seed(16)
+    center = 1e-3 + 0.5 * drawn(17, 400, 40, dtype=torch.float64) ** 8  # of many sizes
+    move = torch.rand(400, 40, generator=generator, dtype=torch.float64)
+    x = center + 0.1 * move / kind(1.0).distance(move, 0 * move).unsqueeze(1)  # on the sphere
+    ball = kind(0.1)
+    held = ball.holds(x, ball.room(center))
+    assert inside(kind, 0.1, x[held], center[held])
+    near = ball.distance(x, center) <= 0.1
+    assert not inside(kind, 0.1, x[near], center[near])  # the distance alone is no proof
+
+
 @kinds
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e-44, 1e30])
 def test_no_direction_of_norm_one_gains_more_than_the_steepest(kind, scale):

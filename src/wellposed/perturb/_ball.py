@@ -124,9 +124,12 @@ class Ball(ABC):
         return self._moved(x.double() - room.middle, room)
 
     def holds(self, x: Float[Tensor, "n ..."], room: Room) -> Bool[Tensor, " n"]:
-        """Which points lie in the ball and within the bounds, by their distance in float64."""
+        """Which points lie in the ball and within the bounds as real numbers, by proof.
+
+        A point on the sphere itself may be refused, as its norm is known up to rounding only.
+        """
         within = flat((x >= room.low) & (x <= room.high)).all(1)
-        return within & (self.distance(x, room.middle) <= self.eps)
+        return within & (self._at_most(flat(x.double() - room.middle)) <= self.eps)
 
     def random(
         self,
