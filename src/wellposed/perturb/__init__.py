@@ -18,6 +18,11 @@ from wellposed.perturb._fgsm import FGSM as FGSM
 from wellposed.perturb._impulse_noise import ImpulseNoise as ImpulseNoise
 from wellposed.perturb._l1 import L1 as L1
 from wellposed.perturb._l2 import L2 as L2
+from wellposed.perturb._ladder import LADDERS as LADDERS
+from wellposed.perturb._ladder import Climbed as Climbed
+from wellposed.perturb._ladder import Rung as Rung
+from wellposed.perturb._ladder import Spent as Spent
+from wellposed.perturb._ladder import ladder as ladder
 from wellposed.perturb._lighting import Lighting as Lighting
 from wellposed.perturb._linf import Linf as Linf
 from wellposed.perturb._motion_blur import MotionBlur as MotionBlur

@@ -1,0 +1,164 @@
+from itertools import pairwise
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+from wellposed.errors import ArgumentError, UnknownNameError
+from wellposed.perturb import (
+    APGD,
+    FGSM,
+    L1,
+    L2,
+    LADDERS,
+    Linf,
+    Pool,
+    Rung,
+    TargetedAPGD,
+    ladder,
+)  # fmt: skip
+
+RADII = {"linf": (Linf, [0.02, 0.05, 0.12]), "l2": (L2, [0.1, 0.3, 0.6]), "l1": (L1, [0.5, 1, 2])}
+
+
+def digits():
+    """A small network on scikit-learn's digits, and 120 images that it has not seen."""
+    torch.manual_seed(0)
+    data = load_digits()
+    x, y = torch.tensor(data.data / 16).float(), torch.tensor(data.target)
+    model = nn.Sequential(nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 10))
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    for _ in range(80):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x[:1200]), y[:1200]).backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    return model, x[1200:1320], y[1200:1320]
+
+
+MODEL, X, Y = digits()
+
+
+@pytest.mark.parametrize("norm", RADII)
+def test_little_is_missed_for_a_part_of_the_price(norm):
+    kind, radii = RADII[norm]
+    some = MODEL, X[:50], Y[:50], kind(0.0), radii[1:]
+    dear = ladder(*some, budget=_full())
+    cheap = ladder(*some, budget="standard")
+    for few, many in zip(cheap.attacked, dear.attacked, strict=True):
+        assert few.accuracy <= many.accuracy + 0.05
+    assert cheap.gradients < dear.gradients / 2
+
+
+def _full():
+    """As "full", with fewer steps: enough to compare with, and fast enough to test with."""
+    return [Rung(APGD(50)), Rung(TargetedAPGD(25, targets=9))]
+
+
+def test_budgets_cost_what_the_docstring_says():
+    model, x, y = constant(25)
+    each = {name: ladder(model, x, y, Linf(0.1), budget=name).gradients / 25 for name in LADDERS}
+    assert each["fast"] == pytest.approx(7 + 0.2 * 20 + 0.08 * 80)
+    assert each["standard"] == pytest.approx(10 + 8 / 25 * 50 + 4 / 25 * 200)
+    assert each["full"] == pytest.approx(1000)
+    assert LADDERS["full"](Linf(0.1))[1].attack.targets == 9
+
+
+def constant(n):
+    """A network that no input changes, so that nothing ever breaks."""
+    model = nn.Linear(4, 10)
+    with torch.no_grad():
+        model.weight.zero_()
+        model.bias.zero_()[0] = 1.0
+    return model, torch.rand(n, 4), torch.zeros(n, dtype=torch.int64)
+
+
+def test_a_rung_meets_the_nearest_and_the_counts_say_so():
+    model = nn.Linear(1, 2)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.5], [-0.5]]))  # margin x - 0.5, within eps of it
+        model.bias.copy_(torch.tensor([-0.25, 0.25]))
+    x = torch.linspace(0.51, 1, 50)[torch.randperm(50, generator=torch.Generator().manual_seed(0))]
+    labels = torch.zeros(50, dtype=torch.int64)
+    rungs = [Rung(FGSM()), Rung(FGSM(), 0.2)]
+    found = ladder(model, x[:, None], labels, Linf(0.1), budget=rungs)
+    first, second = found.spent
+    assert first.tried == 50
+    assert first.broke == int((x.double() - 0.1 <= 0.5).sum())
+    assert (second.tried, second.broke) == (10, 0)  # a fifth of all, though fewer are left
+    left = x[x.double() - 0.1 > 0.5].sort().values[:10]
+    total = found.attacked[0]
+    assert sorted(x[total.gradients == 2].tolist()) == left.tolist()
+    assert int(total.gradients.sum()) == found.gradients == first.gradients + second.gradients
+    assert int(total.forwards.sum()) == found.forwards
+
+
+def test_a_larger_radius_never_saves_an_example_and_a_break_is_kept():
+    found = ladder(MODEL, X, Y, Linf(0.0), [0, 0.01, 0.03, 0.06], budget="fast")
+    for smaller, larger in pairwise(found.attacked):
+        assert (larger.broken | ~smaller.broken).all()
+        assert (larger.examples[smaller.broken] == smaller.examples[smaller.broken]).all()
+        assert (larger.gradients[smaller.broken] == 0).all()
+        assert (larger.margin <= smaller.margin).all()
+    clean = MODEL(X).argmax(1) == Y
+    assert (found.attacked[0].broken == ~clean).all()
+    assert found.radii == (0, 0.01, 0.03, 0.06)
+
+
+def test_points_that_are_returned_lie_inside_and_break():
+    found = ladder(MODEL, X, Y, L2(0.4), budget="fast").attacked[0]
+    assert (L2(0.4).distance(found.examples, X) <= 0.4).all()
+    assert ((found.examples >= 0) & (found.examples <= 1)).all()
+    assert ((MODEL(found.examples).argmax(1) != Y) == found.broken).all()
+
+
+def test_the_batch_changes_nothing_and_the_model_is_left_as_it_was():
+    before = {name: value.clone() for name, value in MODEL.state_dict().items()}
+    MODEL.train()
+    ways = [ladder(MODEL, X, Y, Linf(0.05), budget="fast", pool=Pool(b)) for b in (16, 128)]
+    assert MODEL.training
+    assert (ways[0].attacked[0].broken == ways[1].attacked[0].broken).all()
+    assert all((value == before[name]).all() for name, value in MODEL.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in MODEL.parameters())
+
+
+def test_nan_is_broken_and_costs_nothing():
+    class Hollow(nn.Module):
+        def forward(self, x):
+            return MODEL(x) + (x[:, :1] - x[:, :1] + torch.nan) * (x.sum(1, keepdim=True) < 21)
+
+    found = ladder(Hollow(), X, Y, Linf(0.01), budget="fast").attacked[0]
+    hollow = X.sum(1) < 20
+    assert hollow.any()
+    assert not hollow.all()
+    assert found.broken[hollow].all()
+
+
+def test_no_example_at_all():
+    found = ladder(MODEL, X[:0], Y[:0], Linf(0.1), [0.1, 0.2])
+    assert [len(part.broken) for part in found.attacked] == [0, 0]
+    assert found.gradients == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"radii": [0.2, 0.1]}, "radii ascend"),
+        ({"radii": []}, "radii ascend"),
+        ({"budget": []}, "at least one rung"),
+        ({"seed": -1}, "seed from 0"),
+    ],
+)
+def test_refuses(changed, said, tmp_path):
+    with pytest.raises(ArgumentError, match=said):
+        ladder(MODEL, X, Y, Linf(0.1), **changed)
+    with pytest.raises(ArgumentError, match="in memory"):
+        ladder(MODEL, X, Y, Linf(0.1), pool=Pool(checkpoint=tmp_path / "work.safetensors"))
+
+
+def test_refuses_a_budget_and_a_share_that_do_not_exist():
+    with pytest.raises(UnknownNameError, match="no budget is called 'ful'"):
+        ladder(MODEL, X, Y, Linf(0.1), budget="ful")
+    with pytest.raises(ArgumentError, match="share in"):
+        Rung(FGSM(), 0)
