@@ -117,6 +117,7 @@ def test_the_mode_of_the_search_is_explicit(batch):
     assert modes == {"eval": [False, False, True], "train": [True, True, True]}
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -84,6 +84,7 @@ def test_inputs_outside_the_bounds_are_refused(model, inputs):
     assert wide.worst(model, inputs - 2, measure).min() < -2
 
 
+@pytest.mark.wrong_types
 def test_arguments_outside_their_range_are_refused():
     with pytest.raises(ArgumentError, match="norms linf, l2 and l1, got norm='l0'"):
         ball_of("l0", 0.1, "Trades")

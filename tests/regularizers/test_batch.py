@@ -136,6 +136,7 @@ def test_the_loss_of_the_objective_is_the_one_used(term, batch):
     torch.testing.assert_close(whole, alone, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.wrong_types
 @every
 def test_what_is_no_batch_is_refused(term, batch):
     model = network()

@@ -171,6 +171,7 @@ def test_it_has_an_adversary_where_it_trains_on_perturbed_inputs():
     assert InputGradient(0.1, power=1).adversary.ball.eps == 0.1
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

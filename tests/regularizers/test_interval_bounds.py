@@ -48,6 +48,7 @@ def test_training_by_it_makes_digits_provable():
     assert proven["bounds"] > proven["plain"] + 0.2
 
 
+@pytest.mark.wrong_types
 def test_what_is_outside_its_range_is_refused():
     with pytest.raises(ArgumentError, match="radius eps > 0"):
         IntervalBounds(0.0)

@@ -86,6 +86,7 @@ def test_what_is_no_classifier_is_refused(batch):
         Trades(0.1).objective(nn.Linear(6, 1), batch[0], batch[1].float())
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [({"beta": -1.0}, "beta >= 0"), ({"bn": "off"}, "bn eval and train"), ({"steps": 0}, "steps")],
