@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from wellposed.perturb import CrossEntropy, Game, Linf, Margin, Rows
+from wellposed.perturb import L1, L2, CrossEntropy, Game, Linf, Margin, Rows
 from wellposed.perturb._frozen import frozen
 
 
-def rows_of(model, center, labels, *, eps=0.5, length=10, smallest=False, clock=0):
+def rows_of(model, center, labels, *, eps=0.5, length=10, smallest=False, clock=0, ball=None):
     n = len(center)
     names = ("round", "gradients", "forwards")
     counts = {name: torch.zeros(n, dtype=torch.int64) for name in names}
@@ -21,7 +21,7 @@ def rows_of(model, center, labels, *, eps=0.5, length=10, smallest=False, clock=
         "clock": torch.full((n,), clock),
         **counts,
     }
-    return Rows(Game(model, Linf(eps), (0.0, 1.0), 0, length, smallest), columns)
+    return Rows(Game(model, ball or Linf(eps), (0.0, 1.0), 0, length, smallest), columns)
 
 
 @pytest.fixture
@@ -166,9 +166,12 @@ def test_rows_are_taken_and_joined_with_their_state(model):
     assert len(rows.take(mask & False).joined(both)) == 5
 
 
-def test_what_a_bound_stops_gives_its_share_to_the_others(model):
+@pytest.mark.parametrize("ball", [L2(0.1), L1(0.1)])
+def test_what_a_bound_stops_gives_its_share_to_the_others(model, ball):
     center = torch.tensor([[[0.0, 1.0, 0.5], [0.0, 1.0, 0.25]]])
     slope = torch.tensor([[[-9.0, 8.0, 1.0], [7.0, -6.0, 0.0]]])
     free = torch.tensor([[[0.0, 0.0, 1.0], [7.0, -6.0, 0.0]]])
-    rows = rows_of(model, center, LABELS[:1])
-    torch.testing.assert_close(rows.uphill(center, slope), free.sign())
+    rows = rows_of(model, center, LABELS[:1], ball=ball)
+    torch.testing.assert_close(rows.uphill(center, slope), ball.steepest(free))
+    box = rows_of(model, center, LABELS[:1])
+    assert torch.equal(box.uphill(center, slope), slope.sign())

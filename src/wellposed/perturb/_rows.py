@@ -150,6 +150,8 @@ class Rows:
 
     def uphill(self, x: Tensor, slope: Tensor) -> Tensor:
         """The steepest direction, of the coordinates that no bound keeps where they are."""
+        if self.game.ball.norm == "linf":  # there no coordinate takes anything from another
+            return self.game.ball.steepest(slope)
         low, high = self.game.bounds
         near = _STOPPED * (high - low)
         stopped = ((x <= low + near) & (slope < 0)) | ((x >= high - near) & (slope > 0))
