@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from wellposed.errors import ArgumentError
 from wellposed.linalg import operator_norm, row_norms, spectral_norm
@@ -117,6 +118,20 @@ def test_nothing_is_left_behind():
     assert module.weight.grad is None
     assert torch.equal(module.weight, before)
     assert module.bias.any()
+
+
+@pytest.mark.parametrize("wrap", [parametrizations.weight_norm, parametrizations.spectral_norm])
+def test_a_parametrized_layer_is_left_as_it_is(wrap):
+    torch.manual_seed(0)
+    layer = wrap(nn.Conv2d(2, 3, 3, padding=1)).eval()
+    plain = nn.Conv2d(2, 3, 3, padding=1)
+    with torch.no_grad():
+        plain.weight.copy_(layer.weight)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    torch.testing.assert_close(row_norms(layer, (2, 5, 5)), row_norms(plain, (2, 5, 5)))
+    found, expected = (spectral_norm(m, (2, 5, 5)).value for m in (layer, plain))
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
 
 
 def test_what_has_no_known_norm_is_said():

@@ -178,8 +178,19 @@ class Wrong(nn.Module):
 
 def test_a_wrong_second_derivative_is_refused():
     model = nn.Sequential(nn.Linear(4, 5), Wrong(), nn.Linear(5, 4))
-    with pytest.raises(ArgumentError, match=r"can be trusted.*kept: disagrees with finite diff"):
+    with pytest.raises(ArgumentError, match=r"trusted.*kept, rebuilt: disagrees with finite"):
         curvature(model, LOSS, batches(6))
+
+
+def test_what_no_way_can_do_is_said_once():
+    class Never(nn.Module):
+        def forward(self, x):
+            raise RuntimeError(f"no luck today with {x.dtype}")
+
+    with pytest.raises(ArgumentError, match="no luck today") as caught:
+        curvature(nn.Sequential(nn.Linear(4, 4), Never()), LOSS, batches(6))
+    assert str(caught.value).count("no luck") == 1
+    assert "recorded, forward, kept, rebuilt: RuntimeError" in str(caught.value)
 
 
 @pytest.mark.wrong_types

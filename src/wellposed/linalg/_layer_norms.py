@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.utils import parametrize
 
 from wellposed.errors import ArgumentError
 from wellposed.linalg._least_eigenvalue import least_eigenvalue
@@ -86,6 +87,7 @@ def linear_part(module: nn.Module) -> Callable[[Tensor], Tensor]:
         raise ArgumentError(
             f"found a {type(module).__name__}; norms are known of dense and convolutional layers"
         )
+    module = _unparametrized(module)
     bias = module.bias
     if bias is None:
         return module
@@ -137,6 +139,7 @@ def row_norms(module: nn.Module, shape: Sequence[int], reference: Tensor | None 
     another module, or where padding makes one input count twice.
     """
     linear_part(module)  # refuses what is no linear layer
+    module = _unparametrized(module)
     padding = getattr(module, "padding_mode", "zeros")
     weight = module.weight.detach()  # type: ignore[operator]
     if padding not in {"zeros", "circular"} or (padding == "circular" and _wraps(module, shape)):
@@ -152,6 +155,20 @@ def row_norms(module: nn.Module, shape: Sequence[int], reference: Tensor | None 
     with torch.no_grad():
         squares: Tensor = functional_call(module, state, ones)
     return squares[0].clamp(min=0).sqrt()
+
+
+def _unparametrized(module: nn.Module) -> nn.Module:
+    """The layer, or one with its weights as they are now: to set parametrized ones changes more."""
+    if not parametrize.is_parametrized(module):
+        return module
+    kind: Any = parametrize.type_before_parametrizations(module)
+    plain: nn.Module = kind.__new__(kind)
+    nn.Module.__init__(plain)
+    plain.__dict__.update({k: v for k, v in vars(module).items() if k not in vars(plain)})
+    for name in ("weight", "bias"):
+        value = getattr(module, name)
+        plain.register_parameter(name, None if value is None else nn.Parameter(value.detach()))
+    return plain
 
 
 def _wraps(module: nn.Module, shape: Sequence[int]) -> bool:

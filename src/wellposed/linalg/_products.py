@@ -105,7 +105,7 @@ class Curvature:
 
     def _choose(self, modes: Sequence[Mode]) -> tuple[Mode, Agreement]:
         """The first way that works; its operators, and how well its first product was verified."""
-        faults: list[str] = []
+        faults: dict[str, list[str]] = {}
         for mode in modes:
             try:
                 operator, used = self._operator(mode, *self.batches[0])
@@ -113,11 +113,11 @@ class Curvature:
             except ArgumentError:
                 raise
             except Exception as error:  # noqa: BLE001 - the next way may be open
-                faults.append(f"{mode}: {_line(error)}")
+                faults.setdefault(_line(error), []).append(mode)
                 continue
             agreement = self._compare(mode)
             if agreement.refuted:
-                faults.append(f"{mode}: {agreement}")
+                faults.setdefault(str(agreement), []).append(mode)
                 continue
             self._operators = [operator]
             for inputs, targets in self.batches[1:]:
@@ -128,7 +128,7 @@ class Curvature:
             return mode, agreement
         raise ArgumentError(
             "no product with the second derivative can be trusted here ("
-            + "; ".join(faults)
+            + "; ".join(f"{', '.join(modes)}: {fault}" for fault, modes in faults.items())
             + "); a layer in this model has no second derivative, or a wrong one"
         )
 
