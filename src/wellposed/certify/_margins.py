@@ -5,11 +5,12 @@ from torch import Tensor
 
 from wellposed.certify._alpha import ascend
 from wellposed.certify._bounds import Bounds
+from wellposed.certify._operation import count
 from wellposed.certify._substitution import Rows, Substitution
 from wellposed.certify._window import Window
 
-_TOGETHER = 256  # rows at a time; for the ascent, which remembers every layer, fewer
-_ASCENDING = 32
+_TOGETHER, _ASCENDING = 256, 32  # rows at a time, at most
+_HELD, _REMEMBERED = 2**22, 2**25  # coefficients: of one layer; of all, in the ascent
 
 
 def margins(
@@ -27,23 +28,27 @@ def margins(
     last = len(bounds.graph.operations) - 1
     substitution = Substitution(bounds)
     found = torch.empty(len(images), dtype=torch.float64)
-    for begin in range(0, len(images), _TOGETHER):
-        piece = slice(begin, begin + _TOGETHER)
+    sizes = [count(operation.shape) for operation in bounds.graph.operations]
+    length = max(1, min(_TOGETHER, _HELD // max(sizes)))
+    for begin in range(0, len(images), length):
+        piece = slice(begin, begin + length)
         part = coefficients[piece]
         rows = Rows({last: Window(part)}, found.new_zeros(len(part)), images[piece])
         found[piece] = substitution.lower(rows, best=True, stop=intervals)
-    count = len(images)
+    cost = len(images)
     if steps:
-        count += _ascend(bounds, coefficients, images, found, steps)
+        cost += _ascend(bounds, coefficients, images, found, steps)
     least = torch.full((len(labels),), torch.inf, dtype=torch.float64)
-    return least.scatter_reduce(0, images, found, "amin"), count
+    return least.scatter_reduce(0, images, found, "amin"), cost
 
 
 def _ascend(bounds: Bounds, coefficients: Tensor, images: Tensor, found: Tensor, steps: int) -> int:
     """Improve the rows that are not positive, in place."""
     left = (found <= 0).nonzero()[:, 0]
-    for begin in range(0, len(left), _ASCENDING):
-        piece = left[begin : begin + _ASCENDING]
+    every = sum(count(operation.shape) for operation in bounds.graph.operations)
+    length = max(1, min(_ASCENDING, _REMEMBERED // every))
+    for begin in range(0, len(left), length):
+        piece = left[begin : begin + length]
         better = ascend(bounds, coefficients[piece], images[piece], steps)
         found[piece] = torch.maximum(found[piece], better)
     return 3 * steps * len(left)

@@ -8,6 +8,7 @@ from torch.nn.functional import max_pool2d, pad, unfold
 
 from wellposed.certify._convolution import Pair
 from wellposed.certify._operation import Operation
+from wellposed.certify._window import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,3 +56,29 @@ class MaxPool(Operation):
         floor = low.flatten(0, 1).flatten(1).gather(1, flat)
         decided = (rivals <= floor).reshape(best.shape)
         return best, decided
+
+    def route(self, window: Window, place: Tensor) -> Window:
+        """Give each coefficient to the place that is taken for it.
+
+        Args:
+            window: Coefficients of the value, 0 beyond its border.
+            place: Beside each of them, as `chosen` gives it; may have one row for all.
+        """
+        rows, h, w, channels = window.values.shape
+        _, height, width = self.before
+        corner = torch.zeros((1, 2), dtype=torch.long)
+        if window.corner is not None:
+            corner = window.corner * torch.tensor(self.stride) - torch.tensor(self.padding)
+            height = (h - 1) * self.stride[0] + self.kernel[0]
+            width_here = (w - 1) * self.stride[1] + self.kernel[1]
+        else:
+            width_here = width
+        place = place.long()
+        top, left = corner[:, :1, None, None], corner[:, 1:, None, None]
+        local = (place // width - top) * width_here + (place % width - left)
+        local = local.clamp(0, height * width_here - 1)  # beyond the border, where all are 0
+        local = local.reshape(len(local), -1, channels).expand(rows, -1, -1)
+        spread = window.values.new_zeros((rows, height * width_here, channels))
+        spread = spread.scatter_add(1, local, window.values.reshape(rows, -1, channels))
+        back = spread.reshape(rows, height, width_here, channels)
+        return Window(back, None if window.corner is None else corner)

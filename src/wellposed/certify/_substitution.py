@@ -155,19 +155,15 @@ class Substitution:
         self._pass_on(rows, operation.inputs, [Window(values, window.corner)])
 
     def _max_pool(self, rows: Rows, number: int, operation: MaxPool, window: Window) -> None:
-        window = window.whole(operation.shape)
         place, decided, ceiling, reach = self._field(number).at(window, rows.images)
+        window = window.without_padding(operation.shape)
         taken = (window.values > 0) | (decided > 0)
         rows.add(_dot(torch.where(taken, 0.0, window.values), ceiling))
         rows.add(-_dot(window.values.abs(), reach))
-        channels, height, width = operation.before
-        count_ = len(window.values)
-        index = place.long().reshape(len(place), -1, channels).expand(count_, -1, -1)
-        values = torch.where(taken, window.values, 0.0).reshape(count_, -1, channels)
-        spread = values.new_zeros((count_, height * width, channels))
-        spread = spread.scatter_add(1, index, values)
-        back = Window(spread.reshape(count_, height, width, channels))
-        self._pass_on(rows, operation.inputs, [back])
+        values = torch.where(taken, window.values, 0.0)
+        self._pass_on(
+            rows, operation.inputs, [operation.route(Window(values, window.corner), place)]
+        )
 
     def _input(self, rows: Rows, window: Window) -> None:
         region = self.bounds.region
