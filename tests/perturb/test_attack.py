@@ -126,6 +126,22 @@ def test_begins_where_it_is_told():
     assert again.gradients[found.broken].max() <= 1
 
 
+@balls
+def test_goes_as_deep_as_it_can_if_told(ball):
+    first = PGD(steps=20)(MODEL, X, Y, ball)
+    deep = PGD(steps=20)(MODEL, X, Y, ball, deepest=True)
+    assert torch.equal(first.broken, deep.broken)
+    held = ~first.broken
+    torch.testing.assert_close(first.margin[held], deep.margin[held], rtol=0, atol=1e-5)
+    assert deep.margin[first.broken].mean() < 4 * first.margin[first.broken].mean()
+    assert (deep.margin <= first.margin + 1e-5).all()
+    assert deep.gradients.eq(20).all()
+    logits = MODEL(deep.examples)
+    others = logits.scatter(1, Y.unsqueeze(1), -math.inf).max(1).values
+    torch.testing.assert_close(logits.gather(1, Y.unsqueeze(1)).squeeze(1) - others, deep.margin)
+    assert (ball.distance(deep.examples, X) <= ball.eps).all()
+
+
 def test_no_example_is_no_trouble():
     found = PGD()(MODEL, X[:0], Y[:0], Linf(0.1))
     assert found.examples.shape == (0, 1, 4, 4)

@@ -6,7 +6,9 @@ from wellposed.perturb import L1, L2, CrossEntropy, Game, Linf, Margin, Rows
 from wellposed.perturb._frozen import frozen
 
 
-def rows_of(model, center, labels, *, eps=0.5, length=10, smallest=False, clock=0, ball=None):
+def rows_of(
+    model, center, labels, *, eps=0.5, length=10, smallest=False, deepest=False, clock=0, ball=None
+):
     n = len(center)
     names = ("round", "gradients", "forwards")
     counts = {name: torch.zeros(n, dtype=torch.int64) for name in names}
@@ -21,7 +23,8 @@ def rows_of(model, center, labels, *, eps=0.5, length=10, smallest=False, clock=
         "clock": torch.full((n,), clock),
         **counts,
     }
-    return Rows(Game(model, ball or Linf(eps), (0.0, 1.0), 0, length, smallest), columns)
+    game = Game(model, ball or Linf(eps), (0.0, 1.0), 0, length, smallest, deepest)
+    return Rows(game, columns)
 
 
 @pytest.fixture
@@ -130,6 +133,18 @@ def test_the_smallest_that_breaks_is_kept():
         kept.append(round(rows.best.item(), 3))
     assert kept == [0.4, 0.2, 0.25, 0.25, 0.28, 0.28]
     assert rows.size.item() == pytest.approx(0.32)
+    assert rows.broken.all()
+
+
+def test_the_deepest_that_breaks_is_kept():
+    center = torch.full((1, 1), 0.6)
+    rows = rows_of(Lead(), center, torch.tensor([0]), eps=0.45, deepest=True)
+    kept = []
+    for x in (0.55, 0.4, 0.2, 0.3, 0.1, 0.16, 0.18):
+        rows.logits(torch.tensor([[x]]))
+        kept.append(round(rows.best.item(), 3))
+    assert kept == [0.55, 0.4, 0.2, 0.2, 0.2, 0.16, 0.16]
+    assert rows.margin.item() == pytest.approx(-0.14)
     assert rows.broken.all()
 
 

@@ -1,7 +1,6 @@
 """An attack: the search for a perturbation in a ball that takes the lead from the right class."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -24,7 +23,7 @@ class Attack(ABC):
     attack can neither leave the ball, nor count a break that is not there, nor touch the model.
     """
 
-    smallest: ClassVar[bool] = False
+    smallest: bool = False
     """Whether the nearest point that breaks is looked for, rather than any in the ball."""
 
     @abstractmethod
@@ -53,6 +52,7 @@ class Attack(ABC):
         bounds: Bounds = (0.0, 1.0),
         seed: int = 0,
         begin: Float[Tensor, "n ..."] | None = None,
+        deepest: bool = False,
         pool: Pool = _POOL,
     ) -> Attacked:
         """The worst points found, one per example.
@@ -73,11 +73,18 @@ class Attack(ABC):
             begin: Where the first round starts, in place of the attack's own start, such as
                 examples that broke another model or that a smaller radius gave; moved into ball
                 and bounds.
+            deepest: Whether to go on after an example has broken, to the end of its rounds, for
+                the point with the least margin: that is the one that breaks other models too.
             pool: The size of the batch, and the checkpoint.
 
         Raises `ArgumentError` for what is outside these ranges.
         """
         require(0 <= seed < 2**63, f"an attack needs a seed from 0 below 2^63, got seed={seed}")
+        require(
+            not (deepest and self.smallest),
+            f"{type(self).__name__} keeps the nearest point that breaks; leave deepest=True to an "
+            "attack that keeps any, such as PGD",
+        )
         _require_inputs(inputs, labels)
         center = inputs.detach().clone()
         faces = inner_bounds(bounds, center)
@@ -90,7 +97,7 @@ class Attack(ABC):
                 f"{tuple(begin.shape)}",
             )
             columns["begin"] = begin.detach().to(center)
-        game = Game(model, ball, faces, seed, self.length(ball), self.smallest)
+        game = Game(model, ball, faces, seed, self.length(ball), self.smallest, deepest)
         return pool.run(self, game, columns)
 
 

@@ -31,6 +31,7 @@ class Game:
         length: How many calls of `step` a round has.
         smallest: Whether the smallest perturbation that breaks an example is looked for, so that
             an example does not leave when it is broken.
+        deepest: Whether the point with the least margin is looked for, with the same consequence.
     """
 
     model: nn.Module
@@ -39,6 +40,7 @@ class Game:
     seed: int
     length: int
     smallest: bool = False
+    deepest: bool = False
 
 
 @final
@@ -247,6 +249,8 @@ class Rows:
         breaks, nearer = is_broken(margins), ~self.broken
         if self.game.smallest:
             nearer = self.game.ball.distance(x, self.center) < self.size
+        elif self.game.deepest:
+            nearer = nearer | (margins < self.margin)
         lower = ~self.broken & (margins < self.margin)
         better = torch.where(breaks, nearer, lower) & self.game.ball.holds(x, self.room)
         places = better.nonzero().squeeze(1)

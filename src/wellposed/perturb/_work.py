@@ -94,7 +94,7 @@ class Work:
         rows.tick()
         over = rows.clock >= self.game.length
         gone = over & (rows.round + 1 >= self.attack.rounds(rows.clean.shape[1]))
-        if not self.game.smallest:
+        if not (self.game.smallest or self.game.deepest):
             gone = gone | rows.broken
         if gone.any():
             for name in _RESULTS:
@@ -144,7 +144,8 @@ class Work:
     def name(self, batch: int) -> str:
         """The fingerprint of all that decides about the result."""
         game = self.game
-        said = [repr(self.attack), repr(game.ball), game.seed, game.length, game.smallest, batch]
+        kept = [game.smallest, game.deepest]
+        said = [repr(self.attack), repr(game.ball), game.seed, game.length, *kept, batch]
         digest = sha256(json.dumps(said).encode())
         weights = [*game.model.parameters(), *game.model.buffers()]
         bounds = [torch.as_tensor(bound) for bound in game.bounds]
