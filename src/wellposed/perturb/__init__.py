@@ -13,6 +13,7 @@ from wellposed.perturb._compression import Compression as Compression
 from wellposed.perturb._contrast import Contrast as Contrast
 from wellposed.perturb._curve import attack_curve as attack_curve
 from wellposed.perturb._elastic import Elastic as Elastic
+from wellposed.perturb._fab import FAB as FAB
 from wellposed.perturb._factors import factors as factors
 from wellposed.perturb._fgsm import FGSM as FGSM
 from wellposed.perturb._impulse_noise import ImpulseNoise as ImpulseNoise
