@@ -12,10 +12,13 @@ from wellposed.perturb._clutter import Clutter as Clutter
 from wellposed.perturb._compression import Compression as Compression
 from wellposed.perturb._contrast import Contrast as Contrast
 from wellposed.perturb._curve import attack_curve as attack_curve
+from wellposed.perturb._distances import accuracy_at as accuracy_at
+from wellposed.perturb._distances import break_distances as break_distances
 from wellposed.perturb._elastic import Elastic as Elastic
 from wellposed.perturb._fab import FAB as FAB
 from wellposed.perturb._factors import factors as factors
 from wellposed.perturb._fgsm import FGSM as FGSM
+from wellposed.perturb._fmn import FMN as FMN
 from wellposed.perturb._impulse_noise import ImpulseNoise as ImpulseNoise
 from wellposed.perturb._l1 import L1 as L1
 from wellposed.perturb._l2 import L2 as L2

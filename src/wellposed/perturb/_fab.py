@@ -76,7 +76,7 @@ class FAB(Attack):
 
     def start(self, rows: Rows) -> None:
         """At the input, with the next wrong class as the target."""
-        low, high = rows.game.bounds
+        low, high = rows.faces
         order = rows.clean.argsort(dim=1, descending=True, stable=True)
         rows.state |= {
             "x": rows.told(rows.center.clone(), lambda x: x.clamp(low, high)),
@@ -90,7 +90,7 @@ class FAB(Attack):
         moves, alpha = self._moves(rows, values[:, 0].double(), flat(slopes[:, 0]).double())
         share = like_rows(alpha, x)
         ahead, near = (place.double() + self.eta * move for place, move in moves)
-        low, high = rows.game.bounds
+        low, high = rows.faces
         new = ((1 - share) * ahead + share * near).to(x).clamp(low, high)
         broke = is_broken(margin(rows.logits(new), rows.labels))
         back = (rows.center + self.beta * (new - rows.center)).clamp(low, high)
@@ -100,12 +100,12 @@ class FAB(Attack):
         self, rows: Rows, value: Tensor, slope: Tensor
     ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
         """Iterate and input, each with its way onto the hyperplane, and the input's share."""
-        ball, bounds = rows.game.ball, rows.game.bounds
+        ball, faces = rows.game.ball, rows.faces
         x = rows.state["x"]
         offset = (slope * flat(rows.center.double() - x.double())).sum(1)
         moves, lengths = [], []
         for place, gap in ((x, -value), (rows.center, -value - offset)):
-            low, high = (flat(face.double() - place.double()) for face in bounds)
+            low, high = (flat(face.double() - place.double()) for face in faces)
             move = onto_hyperplane(ball.norm, slope, gap, low, high).view_as(place)
             moves.append((place, move))
             lengths.append(ball.distance(move, torch.zeros_like(move)).clamp_min(_LEAST))

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from wellposed.perturb._ball import Ball, Bounds, Room, like_rows
+from wellposed.perturb._ball import Ball, Bounds, Room, inner_bounds, like_rows
 from wellposed.perturb._hashed import hashed_uniform
 from wellposed.perturb._objective import class_logits, is_broken, margin
 
@@ -124,6 +124,11 @@ class Rows:
     def last(self) -> Bool[Tensor, " n"]:
         """Whether this is the round's last call of `step`, after which no gradient is used."""
         return self.clock == self.game.length - 1
+
+    @property
+    def faces(self) -> tuple[Tensor, Tensor]:
+        """The bounds alone, in the type of the centers: they broadcast to these."""
+        return inner_bounds(self.game.bounds, self.center)
 
     @property
     def room(self) -> Room:
