@@ -44,4 +44,6 @@ from wellposed.perturb._rows import Rows as Rows
 from wellposed.perturb._scale import Scale as Scale
 from wellposed.perturb._shift import Shift as Shift
 from wellposed.perturb._square import Square as Square
+from wellposed.perturb._transfer import Transfer as Transfer
+from wellposed.perturb._transfer import transfer as transfer
 from wellposed.perturb._work import Steps as Steps
