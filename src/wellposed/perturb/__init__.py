@@ -29,6 +29,7 @@ from wellposed.perturb._ladder import Spent as Spent
 from wellposed.perturb._ladder import ladder as ladder
 from wellposed.perturb._lighting import Lighting as Lighting
 from wellposed.perturb._linf import Linf as Linf
+from wellposed.perturb._log_barrier import LogBarrier as LogBarrier
 from wellposed.perturb._motion_blur import MotionBlur as MotionBlur
 from wellposed.perturb._noise import Noise as Noise
 from wellposed.perturb._objective import DLR as DLR
