@@ -130,5 +130,5 @@ def _noisy(rows: Rows) -> Tensor:
     numbers = rows.uniform(rows.center[0].numel()).clamp_min(2.0**-60)
     growth = ((rows.clock + 1).double() * log(_LOUDER)).exp().clamp_max(_LOUDEST / _NOISE)
     size = like_rows(_NOISE * growth, rows.center) * (high - low).nan_to_num(posinf=1.0)
-    noise = size * ndtri(numbers).view_as(rows.center)
+    noise: Tensor = size * ndtri(numbers).view_as(rows.center)
     return (rows.center + noise.to(rows.center)).clamp(low, high)
