@@ -159,11 +159,22 @@ def hundred(first):
 
 def main():
     log = Log("certified-or-broken")
+    if "tables" in sys.argv:
+        told(log.rows)
+        return
     for first in range(0, NETWORKS, TOGETHER):
         log.once({"first": first}, lambda first=first: hundred(first))
-    for key in ("certified", "broken", "both", "cpu_seconds"):
-        print(key, sum(row[key] for row in log.rows))
-    print("closest", min(row["closest"] for row in log.rows))
+    told(log.rows)
+
+
+def told(rows):
+    total = {key: sum(row[key] for row in rows) for key in ("certified", "broken", "both")}
+    print(
+        f"{TOGETHER * len(rows)} networks: {total['certified']} examples certified, "
+        f"{total['broken']} broken, {total['both']} both or with a bound above a value that was "
+        f"found; the closest a bound came is {min(row['closest'] for row in rows):.1e}, "
+        f"in {sum(row['cpu_seconds'] for row in rows):.0f} CPU seconds"
+    )
 
 
 if __name__ == "__main__":
