@@ -87,12 +87,12 @@ def linear_part(module: nn.Module) -> Callable[[Tensor], Tensor]:
         raise ArgumentError(
             f"found a {type(module).__name__}; norms are known of dense and convolutional layers"
         )
-    module = _unparametrized(module)
+    plain = _unparametrized(module)
     bias = module.bias
     if bias is None:
-        return module
+        return plain
     state = {"bias": torch.zeros_like(bias)}
-    return lambda inputs: functional_call(module, state, inputs)
+    return lambda inputs: functional_call(plain, state, inputs)
 
 
 def spectral_norm(module: nn.Module, shape: Sequence[int], *, seed: int = 0) -> OperatorNorm:
