@@ -206,9 +206,10 @@ OURS: dict[str, dict[str, Call]] = {
         "wellposed, 15 + 25": lambda c, s: ours_trace(c, s, 15, 25),
     },
     "density": {
-        "wellposed, 8 + 1 x 17": lambda c, s: ours_density(c, s, 8, 17),
-        "wellposed, 15 + 1 x 30": lambda c, s: ours_density(c, s, 15, 30),
-        "wellposed, 25 + 1 x 50": lambda c, s: ours_density(c, s, 25, 50),
+        "wellposed, 10 + 1 x 15": lambda c, s: ours_density(c, s, 10, 15),
+        "wellposed, 10 + 1 x 25": lambda c, s: ours_density(c, s, 10, 25),
+        "wellposed, 10 + 1 x 30": lambda c, s: ours_density(c, s, 10, 30),
+        "wellposed, 20 + 1 x 50": lambda c, s: ours_density(c, s, 20, 50),
     },
     "all": {"wellposed, 20 + 1 x 20 + 8": ours_all},
 }

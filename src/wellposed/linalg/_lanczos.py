@@ -1,6 +1,7 @@
 """Lanczos' iteration with full reorthogonalization: both ends of a spectrum, with bounds."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -160,7 +161,7 @@ def lanczos(
         image = apart(image - (known @ image) @ known, against)
         alphas.append(alpha)
         betas.append(float(image.double().norm()))
-        values, rotation = _eigen(alphas, betas)
+        values, rotation = eigen(alphas, betas)
         scale = float(np.abs(values).max())
         residuals = betas[-1] * np.abs(rotation[-1])
         exhausted = betas[-1] <= 100 * torch.finfo(start.dtype).eps * scale or j + 1 == n - fixed
@@ -189,7 +190,8 @@ def apart(vector: Tensor, against: Tensor | None) -> Tensor:
     return vector
 
 
-def _eigen(alphas: list[float], betas: list[float]) -> tuple[NDArray[np.float64], ...]:
+def eigen(alphas: Sequence[float], betas: Sequence[float]) -> tuple[NDArray[np.float64], ...]:
+    """Eigenvalues, ascending, and eigenvectors of T; the last beta leads out of it."""
     values, rotation = np.linalg.eigh(
         np.diag(alphas) + np.diag(betas[:-1], 1) + np.diag(betas[:-1], -1)
     )
