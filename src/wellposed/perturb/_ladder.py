@@ -1,47 +1,29 @@
 """A ladder of attacks: the dear ones climb on, with the examples nearest to the boundary."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import pairwise
 from math import ceil
-from types import MappingProxyType
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from wellposed.errors import UnknownNameError, require
-from wellposed.perturb._apgd import APGD
-from wellposed.perturb._apgd_targeted import TargetedAPGD
+from wellposed.errors import ArgumentError, require
 from wellposed.perturb._attack import Attack
 from wellposed.perturb._attacked import Attacked
 from wellposed.perturb._ball import Ball, Bounds
-from wellposed.perturb._objective import CrossEntropy
+from wellposed.perturb._fgsm import FGSM
+from wellposed.perturb._masking import Suspicions, suspicions
+from wellposed.perturb._planted import Planted, planted
 from wellposed.perturb._pool import Pool
+from wellposed.perturb._rungs import Rung, fallback, rungs_of
 
 _POOL = Pool()
-
-
-@final
-@dataclass(frozen=True)
-class Rung:
-    """An attack, and who meets it.
-
-    Args:
-        attack: The attack.
-        share: Of all examples, in (0, 1], rounded up: so many of those that are not broken yet,
-            the ones of the least margin first, since they are the nearest to the boundary.
-
-    Raises:
-        ArgumentError: For another share.
-    """
-
-    attack: Attack
-    share: float = 1.0
-
-    def __post_init__(self) -> None:
-        require(0 < self.share <= 1, f"a rung needs a share in (0, 1], got {self.share}")
+_PLANTED = 12  # examples next to which a point is planted
 
 
 @final
@@ -74,12 +56,19 @@ class Climbed:
     Args:
         radii: Ascending.
         attacked: What was found at each of them, with what was spent there.
-        spent: The same by radius and rung, in their order.
+        spent: The same by radius and rung, in the order in which they ran.
+        suspicions: What speaks for a weak attack; None if that was not asked, or nothing was left.
     """
 
     radii: tuple[float, ...]
     attacked: tuple[Attacked, ...]
     spent: tuple[Spent, ...]
+    suspicions: Suspicions | None = None
+
+    @property
+    def suspected(self) -> bool:
+        """Whether the attack may be weak, though all of `full` and a search were tried then."""
+        return self.suspicions is not None and len(self.suspicions.raised) > 0
 
     @property
     def gradients(self) -> int:
@@ -92,33 +81,6 @@ class Climbed:
         return sum(part.forwards for part in self.spent)
 
 
-def _fast(_ball: Ball) -> tuple[Rung, ...]:
-    return (
-        Rung(APGD(7)),
-        Rung(APGD(20), 0.2),
-        Rung(TargetedAPGD(40, targets=2), 0.08),
-    )
-
-
-def _standard(ball: Ball) -> tuple[Rung, ...]:
-    sparse = ball.norm == "l1"  # there APGD converges later, and its short climbs rank less well
-    return (
-        Rung(APGD(10)),
-        Rung(APGD(50, CrossEntropy()), 0.3),
-        Rung(TargetedAPGD(50, targets=4), 0.3 if sparse else 0.15),
-    )
-
-
-def _full(_ball: Ball) -> tuple[Rung, ...]:
-    return (Rung(APGD(100, CrossEntropy())), Rung(TargetedAPGD(100, targets=9)))
-
-
-LADDERS: Mapping[str, Callable[[Ball], tuple[Rung, ...]]] = MappingProxyType(
-    {"fast": _fast, "standard": _standard, "full": _full}
-)
-"""The rungs of each budget, for a ball."""
-
-
 def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
     model: nn.Module,
     inputs: Float[Tensor, "n ..."],
@@ -129,6 +91,7 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
     budget: str | Sequence[Rung] = "standard",
     bounds: Bounds = (0.0, 1.0),
     seed: int = 0,
+    doubts: bool = True,
     pool: Pool = _POOL,
 ) -> Climbed:
     """Attacks one after the other, each on what the ones before have left, at every radius.
@@ -136,7 +99,10 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
     An attack gives a valid upper bound of robust accuracy whatever is spent on it. So a cheap one
     meets all examples, and those that end nearest to the boundary, by the best margin found, meet
     dear ones. That is a good order of priority unless the margin itself misleads, as in networks
-    that mask their gradients: see `suspicions`.
+    that mask their gradients. So `suspicions` are looked for, where about half of the examples are
+    left; and if there is one, all that is left at any radius meets the rungs of `full`, 50 steps of
+    APGD on a copy of the model in float64, and 1000 queries of `Square`, or `RandomSearch` for
+    inputs that are no images.
 
     - `fast`: APGD for 7 steps; 20 more on the nearest 20 %; two targets of 40 steps on the nearest
       8 %. At most about 17 gradients per example.
@@ -144,6 +110,10 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
       steps on the nearest 15 %, in the L1 norm 30 %. At most about 55, in the L1 norm 85.
     - `full`: APGD for 100 steps with cross-entropy, then nine targets of 100 steps, on all. At most
       1000.
+    - `autoattack`: the protocol of Croce and Hein, for numbers to compare with those of others:
+      the same two, in the L1 norm with five restarts and five targets, then FAB with nine targets
+      and Square with 5000 queries; at each radius from the start. It needs images. What
+      `suspicions` break does not count there, and nothing follows from them.
 
     An example that is broken at a radius is broken at all larger ones, by the same point, and costs
     nothing there; the others start from the best point of the radius before. The share that is not
@@ -158,6 +128,7 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
         budget: One of `LADDERS`, or rungs of the caller's own.
         bounds: Least and greatest value of an input.
         seed: Of random starts; each rung at each radius has its own numbers.
+        doubts: Whether to look for suspicions.
         pool: The size of the batch; without a checkpoint.
 
     Raises `UnknownNameError` for another budget, `ArgumentError` for radii that do not ascend.
@@ -173,28 +144,118 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
         f"radii ascend and differ from each other, got {list(radii)}; sort them",
     )
     require(pool.checkpoint is None, "a ladder keeps its work in memory; give a pool without file")
-    rungs = _rungs(budget, ball)
-    spent: list[Spent] = []
-    attacked: list[Attacked] = []
-    for eps in radii:
-        state = _State(inputs) if not attacked else _State.after(attacked[-1])
-        for number, rung in enumerate(rungs if eps > 0 else rungs[:1]):
-            which = state.nearest(rung.share)
-            if not len(which):
-                break
-            new = rung.attack(
-                model,
-                inputs[which],
-                labels[which],
-                ball.resized(eps),
-                bounds=bounds,
-                seed=_seed(seed, eps, number),
-                begin=state.examples[which] if attacked and number == 0 else None,
-                pool=pool,
+    require(0 <= seed < 2**63, f"a ladder needs a seed from 0 below 2^63, got seed={seed}")
+    rungs = rungs_of(budget, ball)
+    climb = _Climb(model, inputs, labels, ball, radii, {"bounds": bounds, "seed": seed}, pool)
+    exact = isinstance(budget, str) and budget == "autoattack"
+    climb.run(rungs, "", warm=not exact)
+    found = None
+    if doubts:
+        dear = isinstance(budget, str) and budget in {"full", "autoattack"}
+        tested = rungs_of("standard", ball) if dear else rungs
+        found = climb.doubted(tested, keep=not exact)
+    if found is not None and found.raised and not exact:
+        climb.run(fallback(ball, images=inputs.dim() == 4), "again: ", warm=False)
+    return Climbed(radii, tuple(s.attacked() for s in climb.states), tuple(climb.spent), found)
+
+
+class _Climb:
+    """A climb under way: what is known at each radius."""
+
+    def __init__(
+        self, model: nn.Module, inputs: Tensor, labels: Tensor, ball: Ball,
+        radii: Sequence[float], given: dict[str, Any], pool: Pool,
+    ) -> None:  # fmt: skip
+        self.model, self.inputs, self.labels, self.ball = model, inputs, labels, ball
+        self.radii, self.given, self.pool = radii, given, pool
+        self.states = [_State(inputs) for _ in radii]
+        self.spent: list[Spent] = []
+
+    def run(self, rungs: Sequence[Rung], label: str, *, warm: bool) -> None:
+        """All rungs at all radii, each on what is left.
+
+        Args:
+            rungs: In their order.
+            label: Before the names of the attacks.
+            warm: Whether the first rung starts from what the smaller radius has found.
+        """
+        for k, (eps, state) in enumerate(zip(self.radii, self.states, strict=True)):
+            if k > 0:
+                state.inherit(self.states[k - 1])
+            for number, rung in enumerate(rungs if eps > 0 else rungs[:1]):
+                which = state.nearest(rung.share)
+                if not len(which):
+                    break
+                begin = state.examples[which] if warm and k > 0 and number == 0 else None
+                seed = _seed(self.given["seed"], f"{label}{eps!r} {number}")
+                new = self._attacked(rung, which, self.ball.resized(eps), seed, begin)
+                if new is None:
+                    continue
+                self.spent.append(state.take(eps, label + _words(rung.attack), which, new))
+
+    def _attacked(
+        self, rung: Rung, which: Tensor, ball: Ball, seed: int, begin: Tensor | None
+    ) -> Attacked | None:
+        """What the attack of a rung finds for some rows; None if it cannot be tried."""
+        x, y = self.inputs[which], self.labels[which]
+        given = {"bounds": self.given["bounds"], "seed": seed, "pool": self.pool}
+        if not rung.double:
+            return rung.attack(self.model, x, y, ball, begin=begin, **given)
+        try:
+            twin = copy.deepcopy(self.model).double()
+            points = rung.attack(twin, x.double(), y, ball, begin=begin, **given)
+        except Exception:  # noqa: BLE001 - a user's model may refuse float64 in any way
+            return None
+        asked = FGSM()(self.model, x, y, ball, begin=points.examples.to(x), **given)
+        return replace(
+            asked,
+            gradients=asked.gradients + points.gradients,
+            forwards=asked.forwards + points.forwards,
+        )
+
+    def doubted(self, rungs: Sequence[Rung], *, keep: bool) -> Suspicions | None:
+        """What speaks for a weak attack.
+
+        Args:
+            rungs: Those whose attacks search for planted points.
+            keep: Whether what was broken by the way is broken.
+        """
+        shares = [abs(float(s.broken.double().mean()) - 0.5) for s in self.states]
+        able = [k for k, eps in enumerate(self.radii) if eps > 0 and self.states[k].left()]
+        if not able:
+            return None
+        k = min(able, key=shares.__getitem__)
+        eps, state = self.radii[k], self.states[k]
+        ball = self.ball.resized(eps)
+        before = state.left()
+        found, known = suspicions(
+            self.model, self.inputs, self.labels, ball, state.attacked(),
+            self.states[k - 1].attacked() if k > 0 else None, **self.given, pool=self.pool,
+        )  # fmt: skip
+        tested = self._planted(state, ball, [rung.attack for rung in rungs])
+        found = replace(
+            found,
+            planted_found=tested.share,
+            gradients=found.gradients + tested.gradients,
+            forwards=found.forwards + tested.forwards,
+        )
+        if keep:
+            state.merge(known)
+            for smaller, larger in pairwise(self.states):
+                larger.inherit(smaller)
+        broke = before - state.left()
+        counts = (found.examples, broke, found.gradients, found.forwards)
+        self.spent.append(Spent(eps, "suspicions", *counts))
+        return found
+
+    def _planted(self, state: "_State", ball: Ball, attacks: Sequence[Attack]) -> Planted:
+        rows = (~state.broken).nonzero().squeeze(1)[:_PLANTED]
+        try:
+            return planted(
+                self.model, self.inputs[rows], self.labels[rows], ball, attacks, **self.given
             )
-            spent.append(state.take(eps, rung.attack, which, new))
-        attacked.append(state.attacked())
-    return Climbed(radii, tuple(attacked), tuple(spent))
+        except ArgumentError:  # it has no layer to plant in
+            return Planted(len(rows), 0, 0, 0, 0)
 
 
 class _State:
@@ -208,12 +269,18 @@ class _State:
         self.gradients = torch.zeros(n, dtype=torch.int64, device=device)
         self.forwards = torch.zeros_like(self.gradients)
 
-    @classmethod
-    def after(cls, before: Attacked) -> "_State":
-        """What a smaller radius has left, with nothing spent yet."""
-        state = cls(before.examples)
-        state.broken, state.margin = before.broken.clone(), before.margin.double()
-        return state
+    def inherit(self, smaller: "_State") -> None:
+        """What is better in a smaller ball holds in this one."""
+        better = (smaller.broken & ~self.broken) | (~self.broken & (smaller.margin < self.margin))
+        self.examples[better], self.margin[better] = (
+            smaller.examples[better],
+            smaller.margin[better],
+        )
+        self.broken |= smaller.broken
+
+    def left(self) -> int:
+        """How many examples are not broken."""
+        return int((~self.broken).sum())
 
     def nearest(self, share: float) -> Tensor:
         """The rows that are not broken of the least margin, in ascending order."""
@@ -221,7 +288,7 @@ class _State:
         order = self.margin[left].argsort(stable=True)
         return left[order[: ceil(share * len(self.broken))]].sort().values
 
-    def take(self, eps: float, attack: Attack, which: Tensor, new: Attacked) -> Spent:
+    def take(self, eps: float, attack: str, which: Tensor, new: Attacked) -> Spent:
         """Keep what an attack found for some rows, where it is better."""
         better = new.broken | (new.margin < self.margin[which])
         places = which[better]
@@ -231,25 +298,20 @@ class _State:
         self.gradients[which] += new.gradients
         self.forwards[which] += new.forwards
         counts = [int(count.sum()) for count in (new.broken, new.gradients, new.forwards)]
-        return Spent(eps, _words(attack), len(which), *counts)
+        return Spent(eps, attack, len(which), *counts)
+
+    def merge(self, known: Attacked) -> None:
+        """Take over what others have found, whose cost is counted there."""
+        self.examples, self.broken = known.examples.clone(), known.broken.clone()
+        self.margin = known.margin.double()
 
     def attacked(self) -> Attacked:
         """What is known now."""
         return Attacked(self.examples, self.broken, self.margin, self.gradients, self.forwards)
 
 
-def _rungs(budget: str | Sequence[Rung], ball: Ball) -> tuple[Rung, ...]:
-    if not isinstance(budget, str):
-        require(len(budget) > 0, "a ladder needs at least one rung")
-        return tuple(budget)
-    if budget not in LADDERS:
-        raise UnknownNameError("budget", budget, tuple(LADDERS))
-    return LADDERS[budget](ball)
-
-
-def _seed(seed: int, eps: float, rung: int) -> int:
-    require(0 <= seed < 2**63, f"a ladder needs a seed from 0 below 2^63, got seed={seed}")
-    return int.from_bytes(sha256(f"{seed} {eps!r} {rung}".encode()).digest()[:7], "big")
+def _seed(seed: int, name: str) -> int:
+    return int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:7], "big")
 
 
 def _words(attack: Attack) -> str:
