@@ -4,6 +4,9 @@ from wellposed.audit._adjoint import adjoint as adjoint
 from wellposed.audit._barrier import barrier as barrier
 from wellposed.audit._baseline import baseline as baseline
 from wellposed.audit._batch_order import batch_order as batch_order
+from wellposed.audit._bracket import NORMS as NORMS
+from wellposed.audit._bracket import bracket as bracket
+from wellposed.audit._bracketed import Bracket as Bracket
 from wellposed.audit._calibration import calibration as calibration
 from wellposed.audit._check import BUDGETS as BUDGETS
 from wellposed.audit._check import Budget as Budget
