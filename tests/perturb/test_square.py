@@ -62,14 +62,14 @@ def test_follows_the_path_of_pyautoattack_from_the_same_random_numbers(norm, mon
         if norm != "Linf":
             side = max(round((theirs.p_selection(t) * 100) ** 0.5), 3)
             side = min(side + (side % 2 == 0), 10)
-        clock = t + 1
-        queue["int"] += place(numbers(clock, 1, 2), [side, side])
+        drawn = numbers(t + 1, 1, 4 if norm == "Linf" else 7)
+        queue["int"] += place(drawn[:2], [side, side])
         if norm == "Linf":
-            queue["sign"].append(sign(numbers(clock, 2, 2)).view(2, 1, 1))
+            queue["sign"].append(sign(drawn[2:]).view(2, 1, 1))
         else:
-            queue["int"] += place(numbers(clock, 2, 2), [side, side])
-            queue["turn"] += numbers(clock, 3, 1).tolist()
-            queue["sign"].append(sign(numbers(clock, 4, 2)).view(1, 2, 1, 1))
+            queue["int"] += place(drawn[2:4], [side, side])
+            queue["turn"].append(float(drawn[4]))
+            queue["sign"].append(sign(drawn[5:]).view(1, 2, 1, 1))
     monkeypatch.setattr(theirs, "random_int", lambda *_: queue["int"].pop(0))
     monkeypatch.setattr(theirs, "random_choice", lambda _: queue["sign"].pop(0))
     theirs.init_hyperparam(x)

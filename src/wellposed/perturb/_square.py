@@ -12,7 +12,7 @@ from wellposed.perturb._attack import Attack
 from wellposed.perturb._ball import Ball, like_rows
 from wellposed.perturb._objective import Margin
 from wellposed.perturb._rows import Rows
-from wellposed.perturb._square_moves import Window, begin_pyramids, begin_stripes, moved
+from wellposed.perturb._square_moves import begin_pyramids, begin_stripes, moved
 
 _HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 queries
 _SCALE = 10_000
@@ -88,14 +88,13 @@ class Square(Attack):
         """A proposal, its margin, and whether it is taken."""
         state, first = rows.state, rows.clock == 0
         x = state["x"]
-        window = Window.drawn(rows, self._side(rows))
-        proposed = torch.where(like_rows(first, x), x, moved(rows, x, window))
+        proposed = torch.where(like_rows(first, x), x, moved(rows, x, self._sides(rows)))
         value = rows.value(proposed, Margin()).to(state["value"])
         better = (value > state["value"]) | (value >= 0)
         state["x"] = torch.where(like_rows(better, x), proposed, x)
         state["value"] = torch.where(better, value, state["value"])
 
-    def _side(self, rows: Rows) -> Tensor:
+    def _sides(self, rows: Rows) -> Tensor:
         """The side of each row's square in pixels, before any rounding to whole ones."""
         proposal = rows.clock - 1  # the first call looks at the start
         if self.rescaled:

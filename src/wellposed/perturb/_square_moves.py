@@ -15,48 +15,58 @@ _TILES = 5  # per side, in the starting pattern
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """A random square of each row.
+    """A square of each row, seen through a frame that is as large as the largest of them.
 
     Args:
         side: In pixels, shape (n,).
-        top: First row that it covers.
-        left: First column.
+        down: Rows of the image counted from the square's corner, (n, s, s) for a frame of side s.
+        right: Columns. What the frame has beyond the square repeats its last row and column.
+        inside: Whether a place of the frame is in the square.
+        places: Where in the flattened image each place is, (n, 1, s * s).
     """
 
     side: Tensor
-    top: Tensor
-    left: Tensor
+    down: Tensor
+    right: Tensor
+    inside: Tensor
+    places: Tensor
 
     @classmethod
-    def drawn(cls, rows: Rows, side: Tensor) -> "Window":
-        """Anywhere in the images, all places being equally likely.
-
-        Outside the maximum norm sides are odd and at least 3, so that a pyramid has room.
-        """
-        smallest, shortest = 1, min(rows.center.shape[2:])
-        side = side.round().long()
-        if rows.game.ball.norm != "linf":
-            smallest, side = 3, side + (side % 2 == 0)
-        return cls.placed(rows, side.clamp_min(smallest).clamp_max(shortest))
+    def at(cls, side: Tensor, top: Tensor, left: Tensor, width: int) -> "Window":
+        """Squares of these sides with these corners, in images of this width."""
+        frame = int(side.max()) if len(side) else 1
+        steps = torch.arange(frame, device=side.device)
+        clipped = torch.minimum(steps, side.unsqueeze(1) - 1)
+        down, right = clipped.unsqueeze(2), clipped.unsqueeze(1)
+        within = steps < side.unsqueeze(1)
+        inside = within.unsqueeze(2) & within.unsqueeze(1)
+        places = (top.view(-1, 1, 1) + down) * width + left.view(-1, 1, 1) + right
+        down, right = (part.expand(places.shape) for part in (down, right))
+        return cls(side, down, right, inside, places.flatten(1).unsqueeze(1))
 
     @classmethod
-    def placed(cls, rows: Rows, side: Tensor) -> "Window":
-        """Of this side, anywhere in the images."""
-        height, width = rows.center.shape[2:]
-        numbers = rows.uniform(2)
+    def drawn(cls, side: Tensor, numbers: Tensor, image: Tensor) -> "Window":
+        """Of these sides, at a place that two numbers per row stand for; all are equally likely."""
+        height, width = image.shape[2:]
         top, left = ((numbers[:, i] * (n - side + 1)).long() for i, n in ((0, height), (1, width)))
-        return cls(side, top, left)
+        return cls.at(side, top, left, width)
 
-    def coordinates(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows and columns counted from its corner, and which pixels it covers: (n, h, w)."""
-        height, width = like.shape[2:]
-        device = like.device
-        down = torch.arange(height, device=device).view(1, -1, 1) - self.top.view(-1, 1, 1)
-        right = torch.arange(width, device=device).view(1, 1, -1) - self.left.view(-1, 1, 1)
-        side = self.side.view(-1, 1, 1)
-        inside = (down >= 0) & (down < side) & (right >= 0) & (right < side)
-        shape = inside.shape
-        return down.expand(shape), right.expand(shape), inside
+    def seen(self, image: Tensor) -> Tensor:
+        """What flattened images (n, channels, pixels) have in the frame, (n, channels, s * s)."""
+        return image.gather(2, self.places.expand(-1, image.shape[1], -1))
+
+    def filled(self, image: Tensor, values: Tensor) -> Tensor:
+        """The images with these values in the frame."""
+        places = self.places.expand(-1, image.shape[1], -1)
+        return image.scatter(2, places, values.expand(places.shape))
+
+
+def square_sides(wanted: Tensor, image: Tensor, norm: str) -> Tensor:
+    """Sides in whole pixels; outside the maximum norm odd and at least 3: a pyramid needs room."""
+    side = wanted.round().long()
+    if norm != "linf":
+        side = (side + (side % 2 == 0)).clamp_min(3)
+    return side.clamp_min(1).clamp_max(min(image.shape[2:]))
 
 
 def begin_stripes(rows: Rows) -> Tensor:
@@ -74,10 +84,9 @@ def begin_pyramids(rows: Rows) -> Tensor:
     down, across = (min(length // side, length) for length in (height, width))
     top, left = (height - down * side) // 2, (width - across * side) // 2
     turned = rows.uniform(down * across).view(n, down, across) > 0.5
-    signs = _signs(rows, down * across * channels).view(n, channels, down, across)
-    corner = Window(*(torch.full((1,), v, device=center.device) for v in (side, 0, 0)))
-    blank = center.new_zeros(1, 1, side, side)
-    one = pyramids(corner, corner.top.bool(), blank, norm)[0]
+    signs = _signs(rows.uniform(down * across * channels)).view(n, channels, down, across)
+    zero = torch.zeros(1, dtype=torch.int64, device=center.device)
+    one = pyramids(Window.at(zero + side, zero, zero, side), zero > 0, norm)[0]
     pattern = center.new_zeros(center.shape, dtype=torch.float64)
     for i in range(down):
         for j in range(across):
@@ -89,74 +98,85 @@ def begin_pyramids(rows: Rows) -> Tensor:
     return center + pattern
 
 
-def moved(rows: Rows, x: Tensor, window: Window) -> Tensor:
-    """The proposals that follow from these points, inside ball and bounds."""
-    channels = x.shape[1]
-    if rows.game.ball.norm == "linf":
-        inside = window.coordinates(x)[2].unsqueeze(1)
-        up = rows.uniform(channels).view(-1, channels, 1, 1) >= 0.5
-        return torch.where(inside, torch.where(up, rows.room.high, rows.room.low), x)
-    eps, norm = rows.game.ball.eps, rows.game.ball.norm
-    delta = x.double() - rows.center.double()
-    other = Window.placed(rows, window.side)
-    into, source = (w.coordinates(x)[2].unsqueeze(1) for w in (window, other))
-    turned = rows.uniform(1).squeeze(1) > 0.5
-    signs = _signs(rows, channels).view(-1, channels, 1, 1)
-    bump = signs * pyramids(window, turned, x, norm).unsqueeze(1)
-    there = torch.where(into, delta, 0)
-    bump = bump + there / (_size(there, norm) + _NONE)
-    bump = bump / (_size(bump, norm) + _NONE)
-    freed = _size(torch.where(into | source, delta, 0), norm)
-    whole = _size(delta, norm, whole=True)
-    if norm == "l2":
-        spare = (eps**2 - whole.square()).clamp_min(0) / channels
+def moved(rows: Rows, x: Tensor, sides: Tensor) -> Tensor:
+    """The proposals that follow from these points, inside ball and bounds.
+
+    Args:
+        rows: Of images.
+        x: Where they are.
+        sides: Of their squares, before any rounding to whole pixels.
+    """
+    ball, channels = rows.game.ball, x.shape[1]
+    sides = square_sides(sides, x, ball.norm)
+    if ball.norm == "linf":
+        numbers = rows.uniform(2 + channels)
+        window = Window.drawn(sides, numbers[:, :2], x)
+        up = numbers[:, 2:].unsqueeze(2) >= 0.5
+        ends = (rows.room.low, rows.room.high)
+        low, high = (window.seen(end.expand_as(x).flatten(2)) for end in ends)
+        return window.filled(x.flatten(2), torch.where(up, high, low)).view_as(x)
+    numbers = rows.uniform(5 + channels)
+    window, source = (Window.drawn(sides, numbers[:, i : i + 2], x) for i in (0, 2))
+    delta = (x.double() - rows.center.double()).flatten(2)
+    whole = _size(delta, ball.norm, (1, 2))
+    inside, gone = (w.inside.flatten(1).unsqueeze(1) for w in (window, source))
+    frame = window.seen(delta)
+    there = frame * inside
+    delta = window.filled(delta, torch.zeros_like(frame))
+    from_there = source.seen(delta) * gone
+    freed = _size(torch.cat([there, from_there], 2), ball.norm, (2,))
+    bump = pyramids(window, numbers[:, 4] > 0.5, ball.norm).flatten(1).unsqueeze(1)
+    bump = _signs(numbers[:, 5:]).unsqueeze(2) * bump
+    bump = bump + frame / (_size(there, ball.norm, (2,)) + _NONE)
+    bump = bump / (_size(bump * inside, ball.norm, (2,)) + _NONE)
+    if ball.norm == "l2":
+        spare = (ball.eps**2 - whole.square()).clamp_min(0) / channels
         bump = bump * (spare + freed.square()).sqrt()
     else:  # more than there is: the projection onto the ball decides which pixels keep theirs
-        bump = bump * ((eps - whole).clamp_min(0) + channels * freed)
-    delta = torch.where(into, bump, torch.where(source, 0, delta))
-    if norm == "l2":
-        delta = _scaled(delta, eps)
+        bump = bump * ((ball.eps - whole).clamp_min(0) + channels * freed)
+    delta = window.filled(source.filled(delta, torch.zeros_like(from_there)), bump).view_as(x)
+    if ball.norm == "l2":
+        delta = _scaled(delta, ball.eps)
     return rows.project(rows.center.double() + delta)
 
 
-def pyramids(window: Window, turned: Tensor, like: Tensor, norm: str) -> Tensor:
-    r"""Two pyramids side by side in each window, of opposite sign and norm 1 together: (n, h, w).
+def pyramids(window: Window, turned: Tensor, norm: str) -> Tensor:
+    r"""Two pyramids side by side in each square, of opposite sign and norm 1 together.
 
-    The upper half of the window holds one, the lower half the other one, or the left and the right
+    The upper half of the square holds one, the lower half the other one, or the left and the right
     half if it is turned. At Chebyshev distance r from the middle of its half, a pyramid is as high
     as $\sum_{k=r}^{m} (k+1)^{-q}$ with $m$ half the side, q being 2 in the L2 norm and 4 in the L1
     norm.
     """
-    down, right, inside = window.coordinates(like)
     flip = turned.view(-1, 1, 1)
-    down, right = torch.where(flip, right, down), torch.where(flip, down, right)
+    down = torch.where(flip, window.right, window.down)
+    right = torch.where(flip, window.down, window.right)
     side = window.side.view(-1, 1, 1)
     upper = side // 2
     first = down < upper
     offset = torch.where(first, 0, upper)
     middle = torch.where(first, upper, side - upper) // 2
     distance = torch.maximum((down - offset - middle).abs(), (right - side // 2).abs())
-    terms = torch.arange(1, max(like.shape[2:]) + 2, device=like.device).double()
+    terms = torch.arange(1, down.shape[-1] + 2, device=down.device).double()
     sums = torch.cat([terms[:1] * 0, (terms ** (-2 if norm == "l2" else -4)).cumsum(0)])
-    height = sums[side // 2 + 1] - sums[torch.where(inside, distance, 0)]
-    halves = [torch.where(inside & half, height, 0) for half in (first, ~first)]
-    halves = [half / (_size(half, norm) + _NONE) for half in halves]
+    height = sums[side // 2 + 1] - sums[distance]
+    halves = [torch.where(half, height, 0) for half in (first, ~first)]
+    halves = [half / (_size(half * window.inside, norm, (1, 2)) + _NONE) for half in halves]
     pair = halves[0] - halves[1]
-    return pair / (_size(pair, norm) + _NONE)
+    return pair / (_size(pair * window.inside, norm, (1, 2)) + _NONE)
 
 
-def _signs(rows: Rows, count: int) -> Tensor:
-    return torch.where(rows.uniform(count) >= 0.5, 1.0, -1.0).double()
+def _signs(numbers: Tensor) -> Tensor:
+    return torch.where(numbers >= 0.5, 1.0, -1.0).double()
 
 
 def _scaled(delta: Tensor, eps: float) -> Tensor:
     """Perturbations that use the whole radius."""
-    return delta * (eps / (_size(delta, "l2", whole=True) + _NONE))
+    return delta * (eps / (_size(delta, "l2", (1, 2, 3)) + _NONE))
 
 
-def _size(values: Tensor, norm: str, *, whole: bool = False) -> Tensor:
-    """The norm of each image, or of the whole example."""
-    axes = (-3, -2, -1) if whole else (-2, -1)
+def _size(values: Tensor, norm: str, axes: tuple[int, ...]) -> Tensor:
+    """The norm along these axes."""
     if norm == "l2":
         return values.square().sum(axes, keepdim=True).sqrt()
     return values.abs().sum(axes, keepdim=True)
