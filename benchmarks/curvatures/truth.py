@@ -53,8 +53,8 @@ def truth(case: Case) -> Truth:
     long = curvature(case.model, EACH, batches, seed=99)
     ritz = lanczos(long, long.probe, steps=60)
     whole = curvature(case.model, EACH, [(case.inputs, case.targets)], seed=98)
-    found = spectrum(whole, ritz, probes=5, depth=160, extra=40, parts=long.parts, seed=99)
-    source = "eigenvalues ARPACK in float64, the rest 60 + 5 x 160 + 40 products of ours"
+    found = spectrum(whole, ritz, probes=5, depth=160, extra=120, parts=long.parts, seed=99)
+    source = "eigenvalues ARPACK in float64, the rest 60 + 5 x 160 + 120 products of ours"
     shares, traced = found.counts / n, found.trace
     return Truth(np.sort(top)[::-1], traced.value, traced.error, found.nodes, shares, source)
 

@@ -1,13 +1,12 @@
 """Lanczos' iteration with full reorthogonalization: both ends of a spectrum, with bounds."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta as beta_distribution
 from torch import Tensor
 
@@ -190,11 +189,10 @@ def apart(vector: Tensor, against: Tensor | None) -> Tensor:
     return vector
 
 
-def eigen(alphas: Sequence[float], betas: Sequence[float]) -> tuple[NDArray[np.float64], ...]:
+def eigen(alphas: ArrayLike, betas: ArrayLike) -> tuple[NDArray[np.float64], ...]:
     """Eigenvalues, ascending, and eigenvectors of T; the last beta leads out of it."""
-    values, rotation = np.linalg.eigh(
-        np.diag(alphas) + np.diag(betas[:-1], 1) + np.diag(betas[:-1], -1)
-    )
+    beside = np.asarray(betas)[:-1]
+    values, rotation = np.linalg.eigh(np.diag(alphas) + np.diag(beside, 1) + np.diag(beside, -1))
     return values, rotation
 
 
