@@ -7,7 +7,7 @@ from wellposed.audit import BUDGETS, CHECKS
 
 FAMILIES = [
     "weights", "signal", "derivatives", "data", "generalization", "calibration", "invariance",
-    "curvature", "landscape", "training",
+    "robustness", "curvature", "landscape", "training",
 ]  # fmt: skip
 
 
@@ -43,6 +43,6 @@ def test_a_check_says_what_it_answers_and_what_it_costs(check, subject):
 def test_the_guide_lists_every_check_with_its_question():
     guide = (Path(__file__).parents[2] / "docs" / "guide" / "audit.md").read_text()
     assert [c.name for c in CHECKS if f"| `{c.name}` | {c.question} |" not in guide] == []
-    assert f"{len(CHECKS)} checks in ten families" in guide
+    assert f"{len(CHECKS)} checks in eleven families" in guide
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     assert f"{len(CHECKS)} checks of signal" in readme

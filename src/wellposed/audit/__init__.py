@@ -54,6 +54,9 @@ from wellposed.audit._read_weights import fitted_weights as fitted_weights
 from wellposed.audit._read_weights import put_weights as put_weights
 from wellposed.audit._read_weights import read_weights as read_weights
 from wellposed.audit._relaxed_slice import relaxed_slice as relaxed_slice
+from wellposed.audit._robustness import bracket_of as bracket_of
+from wellposed.audit._robustness import robustness as robustness
+from wellposed.audit._robustness import robustness_check as robustness_check
 from wellposed.audit._saddle import saddle as saddle
 from wellposed.audit._selective import selective as selective
 from wellposed.audit._sharpness import sharpness as sharpness

@@ -33,6 +33,7 @@ from wellposed.audit._path import CHECK as PATH
 from wellposed.audit._plane import CHECK as PLANE
 from wellposed.audit._plateau import CHECK as PLATEAU
 from wellposed.audit._relaxed_slice import CHECK as RELAXED_SLICE
+from wellposed.audit._robustness import CHECK as ROBUSTNESS
 from wellposed.audit._saddle import CHECK as SADDLE
 from wellposed.audit._selective import CHECK as SELECTIVE
 from wellposed.audit._sharpness import CHECK as SHARPNESS
@@ -69,6 +70,7 @@ CHECKS: tuple[Check, ...] = (
     CALIBRATION,
     SELECTIVE,
     *INVARIANCES,
+    ROBUSTNESS,
     SHARPNESS,
     SPECTRUM,
     SADDLE,

@@ -18,6 +18,7 @@ from wellposed.cli._recipe import recipe
 from wellposed.cli._relax import relax
 from wellposed.cli._report import report
 from wellposed.cli._resume import resume
+from wellposed.cli._robustness import robustness
 from wellposed.cli._train import train
 
 HELP = """Train deep networks as well-posed numerical problems, and see the evidence.
@@ -34,6 +35,7 @@ Examples:
   wellposed train mine.toml --set optimizer.lr=0.1 --out runs/mine
   wellposed resume runs/mine             go on after Ctrl-C or a crash, to the same bits
   wellposed audit RUN                    can it be trusted? findings, and what to try
+  wellposed robustness RUN --eps 0.02    what is proven of it, and what breaks it
   wellposed predict RUN digit.png        what the trained network says about a picture
   wellposed list optimizers              what a recipe can name
 
@@ -67,6 +69,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "evaluate": (evaluate, "Measure a trained network again, or on other data."),
     "predict": (predict, "Classify pictures with a trained network."),
     "audit": (audit, "Examine a trained network: findings, and what to try."),
+    "robustness": (robustness, "Bracket the robust accuracy of a trained network."),
     "report": (report, "Write the report of a run or a race again."),
     "relax": (relax, "Draw what relaxations make of a loss."),
     "recipe": (recipe, "Print a recipe with comments, to copy and edit."),

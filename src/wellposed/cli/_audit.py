@@ -99,15 +99,19 @@ def audit(
         "loss": loss, "lr": lr, "raw": raw, "split": split, "seed": seed,
     }  # fmt: skip
     with console.apart():
-        made = _foreign(settings, data_dir) if foreign else _own(settings, data_dir, trust=trust)
+        made = (
+            foreign_subject(settings, data_dir)
+            if foreign
+            else own_subject(settings, data_dir, trust=trust)
+        )
         agenda = plan(made, only, chosen)
     if plan_only:
         _show_plan(console, agenda)
         return
-    folder = _folder(subject, out, settings, foreign=foreign)
+    folder = where_findings_go(subject, out, settings, foreign=foreign)
     try:
         with exclusive(folder.path), console.apart():
-            found = _examined(console, made, agenda, folder, beside=bool(only))
+            found = examined(console, made, agenda, folder, beside=bool(only))
     except KeyboardInterrupt:
         where = f", with --out {shlex.quote(str(folder.path))}" if foreign and out is None else ""
         raise Interrupted(signal.SIGINT, f"the same command{where}") from None
@@ -116,24 +120,36 @@ def audit(
     raise typer.Exit(FOUND if bad else 0)
 
 
-def _examined(
-    console: Output, made: "Subject", agenda: "Plan", folder: "RunFolder", *, beside: bool
-) -> "Audit":
-    """The findings, each of which is in the folder as soon as there is one."""
+def examined(
+    console: Output, made: "Subject", agenda: "Plan", folder: "RunFolder", *, beside: bool,
+    resume: bool = True,
+) -> "Audit":  # fmt: skip
+    """The findings, each of which is in the folder as soon as there is one.
+
+    Args:
+        console: Where progress goes.
+        made: What is examined.
+        agenda: By which checks.
+        folder: Where findings go.
+        beside: Whether findings of other checks stay.
+        resume: Whether findings of an audit that was interrupted count.
+    """
     from wellposed.audit import examine
     from wellposed.runs import Status
 
     before = _before(folder)
     kept = before if beside else None
     with AuditProgress(console, lambda audit: _beside(kept, audit).write(folder)) as progress:
-        found = _beside(kept, examine(made, agenda, known=before, observer=progress))
+        found = _beside(
+            kept, examine(made, agenda, known=before if resume else None, observer=progress)
+        )
     found.write(folder)
     if folder.kind == "audit":
         folder.set_status(Status.DONE)
     return found
 
 
-def _own(settings: dict[str, Any], data_dir: Path | None, *, trust: bool) -> "Subject":
+def own_subject(settings: dict[str, Any], data_dir: Path | None, *, trust: bool) -> "Subject":
     """The network of a run folder."""
     from wellposed.errors import require
     from wellposed.recipe import subject_of_run
@@ -154,7 +170,7 @@ def _own(settings: dict[str, Any], data_dir: Path | None, *, trust: bool) -> "Su
     )
 
 
-def _foreign(settings: dict[str, Any], data_dir: Path | None) -> "Subject":
+def foreign_subject(settings: dict[str, Any], data_dir: Path | None) -> "Subject":
     """A model that was trained elsewhere."""
     from wellposed.errors import require
     from wellposed.recipe import subject_of_module
@@ -168,7 +184,7 @@ def _foreign(settings: dict[str, Any], data_dir: Path | None) -> "Subject":
     return subject_of_module(settings["subject"], data_dir=data_dir, **given)
 
 
-def _folder(
+def where_findings_go(
     subject: str, out: Path | None, settings: dict[str, Any], *, foreign: bool
 ) -> "RunFolder":
     """Where the findings go: into the run, or a folder of kind "audit" for a foreign model."""

@@ -1,0 +1,108 @@
+import pytest
+import torch
+from tests.perturb.masked import Quantized
+from tests.perturb.victim import MODEL, X, Y
+from torch import nn
+
+from wellposed.audit import Subject, examine, robustness
+from wellposed.runs import Curves, Pictures, Verdict
+from wellposed.stats import clopper_pearson
+
+
+def images(model, n=100, **known):
+    parts = {"test": (X[:n].reshape(n, 1, 8, 8), Y[:n])}
+    return Subject(nn.Sequential(nn.Flatten(), model), parts, input_range=(0.0, 1.0), **known)
+
+
+QUICK = {"budget": "fast", "method": "crown-ibp"}
+
+
+def test_a_network_that_holds_passes_and_one_that_does_not_warns():
+    """A linear classifier on two blobs whose distance to the boundary is known."""
+    labels = torch.arange(200) % 2
+    model = nn.Linear(4, 2)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[-1.0] * 4, [1.0] * 4]))
+        model.bias.copy_(torch.tensor([2.0, -2.0]))
+    verdicts = []
+    for reach in (0.1, 0.004):  # of each coordinate
+        x = 0.5 + (2 * labels[:, None] - 1) * reach * torch.ones(200, 4)
+        subject = Subject(model, {"test": (x, labels)}, input_range=(0.0, 1.0))
+        finding = robustness(subject, radii=(0.01, 0.05), **QUICK)
+        verdicts.append(finding.verdict)
+        assert finding.value == (0 if reach > 0.01 else 1)
+    assert verdicts == [Verdict.PASS, Verdict.WARN]
+    assert "AdversarialTraining(eps=0.01)" in finding.remedy
+    assert "counter-example" in finding.statement
+
+
+def test_value_and_interval_are_of_what_is_right_and_broken():
+    subject = images(MODEL)
+    finding = robustness(subject, radii=(0.01, 0.04), **QUICK)
+    at = finding.evidence["radii"][0]
+    lost = round(100 * (1 - at["upper"]["value"]))
+    assert finding.value == lost / 100
+    open_ = round(100 * (1 - at["lower"]["value"]))
+    assert finding.interval == (clopper_pearson(lost, 100)[0], clopper_pearson(open_, 100)[1])
+    assert finding.evidence["judged_at"] == 0.01
+    again = finding.verified.split(" of ")[0]
+    assert f"{again} of {again} counter-examples" in finding.verified
+    assert finding.evidence["violations"] == 0
+
+
+def test_figures_show_the_bracket_and_counter_examples():
+    curves, sheet = robustness(images(MODEL), radii=(0.02, 0.05), **QUICK).figures
+    assert isinstance(curves, Curves)
+    upper, lower = curves.series
+    assert len(upper.x) == 3
+    assert all(low <= high for low, high in zip(lower.y, upper.y, strict=True))
+    assert all(a <= y for a, y in zip(lower.low, lower.y, strict=True))
+    assert isinstance(sheet, Pictures)
+    assert len(sheet.rows[0]) == 3
+    assert sheet.rows[0][0].png.startswith(b"\x89PNG")
+
+
+def test_it_is_a_check_with_a_family_of_its_own():
+    finding = examine(images(MODEL, 50), ["robustness"], "quick")["robustness"]
+    assert finding.family == "robustness"
+    assert finding.gradients > 0
+    assert finding.verdict is not Verdict.FAIL
+
+
+def test_without_certificates_it_says_why_and_does_not_pass():
+    class Odd(nn.Module):
+        def forward(self, x):
+            return 100 * MODEL(0.5 + 0.001 * torch.special.erfcx(x))
+
+    x = torch.rand(40, 64, generator=torch.Generator().manual_seed(0))
+    labels = Odd()(x).argmax(1)
+    subject = Subject(Odd(), {"test": (x, labels)}, input_range=(0.0, 1.0))
+    finding = robustness(subject, radii=(0.0001,), **QUICK)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "Nothing is proven" in finding.statement
+    assert "erfcx" in finding.statement
+    assert "without certificates" in finding.remedy
+
+
+@pytest.mark.slow
+def test_a_masked_network_is_named():
+    finding = robustness(images(Quantized(MODEL), 12), radii=(0.08,), **QUICK)
+    assert "weak attack is suspected" in finding.statement
+    assert finding.evidence["suspected"]
+
+
+def test_what_it_cannot_judge_is_one_sentence():
+    labels = torch.arange(20) % 2
+    tokens = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(12, 2))
+    subjects = [
+        Subject(tokens, (torch.randint(5, (20, 3)), labels)),
+        Subject(
+            nn.Linear(3, 1), (torch.rand(20, 3), torch.rand(20, 1)), nn.MSELoss(reduction="none")
+        ),
+        Subject(nn.Linear(3, 2), (torch.rand(20, 3), labels)),
+    ]
+    for subject in subjects:
+        finding = examine(subject, ["robustness"], "quick")["robustness"]
+        assert finding.verdict is Verdict.UNKNOWN
+        assert finding.statement.startswith("Not checked: ")
+        assert "\n" not in finding.statement

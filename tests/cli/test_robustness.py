@@ -1,0 +1,71 @@
+import json
+import shutil
+
+import pytest
+
+from wellposed.runs import Audit, RunFolder
+
+CODE = """
+import torch
+def net(shape, classes):
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, classes))
+"""
+FEW = ("--examples", "20", "--budget", "fast", "--eps", "0.02", "--eps", "0.01")
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "mine")
+
+
+@pytest.fixture
+def module(tmp_path):
+    (tmp_path / "robust_module.py").write_text(CODE)
+    return "robust_module:net"
+
+
+def test_a_run_gets_a_bracket_beside_its_findings(cli, run):
+    cli("audit", run, "--only", "weights")
+    found = cli("robustness", run, *FEW)
+    assert found.code == 0, found.err
+    assert "On these 20 examples and every perturbation with |d|_inf <= 0.01" in found.out
+    assert "|d|_inf <= 0.02" in found.out
+    value = json.loads((run / "robustness" / "bracket.json").read_text())
+    assert [at["eps"] for at in value["radii"]] == [0.01, 0.02]
+    assert (run / "robustness" / "counterexamples.safetensors").is_file()
+    assert {f.check for f in Audit.read(RunFolder.open(run))} == {"weights", "robustness"}
+    assert (run / "audit.html").is_file()
+
+
+def test_a_foreign_module_gets_a_folder_of_its_own(cli, module, tmp_path):
+    found = cli("robustness", module, "--data", "digits", *FEW, "--out", "found", "--json")
+    assert found.code == 0, found.err
+    assert [r["event"] for r in found.records] == ["plan", "finding", "bracket"]
+    assert found.records[-1]["n"] == 20
+    folder = RunFolder.open(tmp_path / "found")
+    assert folder.kind == "audit"
+    assert folder.has("robustness/statement.txt")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (("--norm", "l3"), "no norm is called 'l3'"),
+        (("--budget", "deep"), "no budget is called 'deep'"),
+        (("--method", "crwn"), "no method is called 'crwn'"),
+        (("--eps", "-1"), "positive and finite"),
+    ],
+)
+def test_bad_input_is_a_sentence(cli, run, changed, said):
+    found = cli("robustness", run, *changed)
+    assert found.code == 2
+    assert said in found.err
+    assert not (run / "robustness").exists()
+
+
+def test_a_module_needs_data_and_a_run_has_to_exist(cli, module):
+    assert "needs data" in cli("robustness", module, *FEW).err
+    missing = cli("robustness", "nowhere", *FEW)
+    assert missing.code == 2
+    assert "does not exist" in missing.err
