@@ -201,3 +201,24 @@ def test_a_model_without_a_last_linear_layer_has_no_planted_points():
     found = ladder(Distances(), X[:20], labels, Linf(0.02), budget="fast")
     assert found.suspicions is not None
     assert found.suspicions.planted_found is None
+
+
+@pytest.mark.slow
+def test_agrees_with_autoattack_example_by_example():
+    theirs = pytest.importorskip("pyautoattack")
+    model = nn.Sequential(nn.Flatten(), MODEL).eval()
+    images, labels = X[:50].reshape(50, 1, 8, 8), Y[:50]
+    peer = theirs.AutoAttack(model, norm="Linf", eps=0.08, seed=0)
+    peer.verbose = False
+    points, *_ = peer.run_standard_evaluation(images, labels, batch_size=50)
+    broken = model(points).argmax(1) != labels
+    assert 0.3 < broken.double().mean() < 0.9
+    for budget in ("autoattack", "standard"):
+        ours = ladder(model, images, labels, Linf(0.08), budget=budget).attacked[0]
+        assert int((ours.broken != broken).sum()) <= 1
+
+
+def test_few_planted_points_say_nothing():
+    found = ladder(MODEL, X[:3], Y[:3], Linf(0.01), budget="fast")
+    assert found.suspicions.examples > 0
+    assert found.suspicions.planted_found is None

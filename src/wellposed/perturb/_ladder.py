@@ -23,7 +23,7 @@ from wellposed.perturb._pool import Pool
 from wellposed.perturb._rungs import Rung, fallback, rungs_of
 
 _POOL = Pool()
-_PLANTED = 12  # examples next to which a point is planted
+_PLANTED, _FEWEST = 12, 4  # examples next to which a point is planted, and how many must succeed
 
 
 @final
@@ -235,7 +235,7 @@ class _Climb:
         tested = self._planted(state, ball, [rung.attack for rung in rungs])
         found = replace(
             found,
-            planted_found=tested.share,
+            planted_found=tested.share if tested.planted >= _FEWEST else None,
             gradients=found.gradients + tested.gradients,
             forwards=found.forwards + tested.forwards,
         )

@@ -102,8 +102,8 @@ class Suspicions:
         return asdict(self) | {"raised": list(self.raised)}
 
 
-PLANTED = 0.75
-"""Share of planted points that an attack has to find."""
+PLANTED = 0.6
+"""Share of planted points that an attack has to find: honest ones found 0.75 to all of them."""
 
 
 def suspicions(  # noqa: PLR0913 - an attack's own arguments, and what it has found
