@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tests.perturb.masked import Quantized
+from tests.perturb.masked import Noisy, Quantized
 from tests.perturb.victim import MODEL, X, Y
 from torch import nn
 
@@ -8,7 +8,7 @@ from wellposed.audit import Bracket, bracket
 from wellposed.audit import _bracket as module
 from wellposed.certify import Certified
 from wellposed.errors import ArgumentError, UnknownNameError
-from wellposed.perturb import Pool
+from wellposed.perturb import FGSM, Pool, Rung
 
 DUAL = {"linf": 1, "l2": 2, "l1": torch.inf}
 RADII = {"linf": [0.01, 0.03], "l2": [0.05, 0.15], "l1": [0.1, 0.4]}
@@ -119,6 +119,33 @@ def test_what_is_broken_and_certified_stops_everything(monkeypatch):
         bracket(MODEL, *SOME, [0.1], budget="fast")
 
 
+def test_no_random_network_is_both_certified_and_broken():
+    """What is broken is bounded as well, and a certificate of it would be an AssertionError."""
+    torch.manual_seed(0)
+    crossed, proven = 0, 0
+    for _ in range(3):
+        layers = nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 3)
+        model = nn.Sequential(*layers)
+        x = torch.rand(30, 6)
+        with torch.no_grad():
+            layers[-1].bias -= model(x).mean(0)  # so that all classes occur
+        found = bracket(model, x, model(x).argmax(1), [0.02, 0.1], budget="fast")
+        crossed += found.crossed
+        proven += int(found.proven.sum())
+        assert found.violations == 0
+    assert crossed > 20
+    assert proven > 20
+
+
+def test_a_network_that_answers_at_random_is_suspected_and_has_no_certificates(monkeypatch):
+    monkeypatch.setattr("wellposed.perturb._ladder.fallback", lambda *_, **__: (Rung(FGSM()),))
+    found = bracket(Noisy(MODEL), *SOME, [0.05], budget="fast")
+    assert found.suspected
+    assert found.lower == (0.0,)
+    assert "randn_like" in found.reason
+    assert found.suspicions.stochastic > 1e-4
+
+
 @pytest.mark.slow
 def test_a_masked_network_is_suspected():
     found = bracket(Quantized(MODEL), X[:10], Y[:10], [0.1], budget="fast")
@@ -149,6 +176,8 @@ def test_refuses(changed, said):
         bracket(MODEL, *SOME, **changed)
     with pytest.raises(ArgumentError, match="at least one example"):
         bracket(MODEL, X[:0], Y[:0], [0.1])
+    with pytest.raises(ArgumentError, match="one label per input"):
+        bracket(MODEL, X[:3], Y[:2], [0.1])
     with pytest.raises(UnknownNameError, match="no norm is called 'l3'"):
         bracket(MODEL, *SOME, [0.1], "l3")
     with pytest.raises(UnknownNameError, match="no method is called"):

@@ -74,6 +74,11 @@ def bracket(  # noqa: PLR0913 - what is attacked, within what, and how much may 
         f"a bracket needs radii that are positive and finite, got {list(radii)}",
     )
     require(len(inputs) > 0, "a bracket needs at least one example, got none")
+    require(
+        labels.shape == inputs.shape[:1],
+        f"a bracket needs one label per input, got labels of shape {tuple(labels.shape)} for "
+        f"{len(inputs)} inputs",
+    )
     digests = _digests(inputs, labels)
     order = torch.tensor(sorted(range(len(digests)), key=digests.__getitem__))
     order = order.to(inputs.device)

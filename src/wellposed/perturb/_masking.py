@@ -24,7 +24,7 @@ from wellposed.perturb._objective import (
     margin,
 )
 from wellposed.perturb._pool import Pool
-from wellposed.perturb._random_search import RandomSearch
+from wellposed.perturb._rungs import search
 
 _POOL = Pool()
 _ZERO = 0.1  # share of gradients that may vanish; dead units alone make less
@@ -53,7 +53,7 @@ class Suspicions:
             without bounds.
         non_monotone: Share of examples broken in a smaller ball that the same attack, from its own
             start, does not break in this one; 0 if there is no smaller ball.
-        blackbox_gain: Accuracy that random search takes from what the attack left.
+        blackbox_gain: Accuracy that a search without gradients takes from what the attack left.
         one_step_gain: Accuracy that a single step takes.
         scale_gain: Accuracy that cross-entropy takes with logits times 0.01 or times 100.
         longer_gain: Accuracy that is lost when the attack goes on from where it ended.
@@ -136,7 +136,8 @@ def suspicions(  # noqa: PLR0913 - an attack's own arguments, and what it has fo
         bounds: Least and greatest value of an input.
         seed: Of random numbers.
         examples: How many examples are looked at, at most.
-        queries: Of random search, for each.
+        queries: Of a search that asks for outputs alone, for each: `Square` for images, else
+            `RandomSearch`.
         pool: The size of the batch.
 
     Cost: per example that is looked at, at most about 90 gradients and 200 forward passes.
@@ -166,7 +167,8 @@ def suspicions(  # noqa: PLR0913 - an attack's own arguments, and what it has fo
         longer = known.gain(tried(APGD(20), ball, model, attacked.examples[left]), model)
         nets = [_Scaled(model, factor) for factor in _SCALES]
         scaled = [known.gain(tried(APGD(20, CrossEntropy()), ball, net), model) for net in nets]
-        blackbox = known.gain(tried(RandomSearch(queries), ball, model), model)
+        seen = search(queries, images=inputs.dim() == 4)
+        blackbox = known.gain(tried(seen, ball, model), model)
         low, high = inner_bounds(bounds, x)
         whole = Linf(float((high - low).max()))
         free = tried(APGD(20), whole, model) if isfinite(whole.eps) else None

@@ -100,5 +100,9 @@ def fallback(ball: Ball, *, images: bool) -> tuple[Rung, ...]:
         ball: The perturbations.
         images: Whether inputs have the shape (channels, height, width).
     """
-    search = Square(1000, rescaled=True) if images else RandomSearch(1000)
-    return (*_full(ball), Rung(APGD(50), double=True), Rung(search))
+    return (*_full(ball), Rung(APGD(50), double=True), Rung(search(1000, images=images)))
+
+
+def search(queries: int, *, images: bool) -> Attack:
+    """A search that asks for outputs alone: by squares in images, else by coordinates."""
+    return Square(queries, rescaled=True) if images else RandomSearch(queries)
