@@ -17,23 +17,43 @@ def images(model, n=100, **known):
 QUICK = {"budget": "fast", "method": "crown-ibp"}
 
 
-def test_a_network_that_holds_passes_and_one_that_does_not_warns():
-    """A linear classifier on two blobs whose distance to the boundary is known."""
+def blobs(reach):
+    """A linear classifier, and two classes at a distance from its boundary: of each coordinate."""
     labels = torch.arange(200) % 2
     model = nn.Linear(4, 2)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[-1.0] * 4, [1.0] * 4]))
         model.bias.copy_(torch.tensor([2.0, -2.0]))
+    x = 0.5 + (2 * labels[:, None] - 1) * reach * torch.ones(200, 4)
+    return Subject(model, {"test": (x, labels)}, input_range=(0.0, 1.0))
+
+
+def test_a_network_that_holds_passes_and_one_that_does_not_warns():
     verdicts = []
-    for reach in (0.1, 0.004):  # of each coordinate
-        x = 0.5 + (2 * labels[:, None] - 1) * reach * torch.ones(200, 4)
-        subject = Subject(model, {"test": (x, labels)}, input_range=(0.0, 1.0))
-        finding = robustness(subject, radii=(0.01, 0.05), **QUICK)
+    for reach in (0.1, 0.004):
+        finding = robustness(blobs(reach), radii=(0.01, 0.05), **QUICK)
         verdicts.append(finding.verdict)
         assert finding.value == (0 if reach > 0.01 else 1)
     assert verdicts == [Verdict.PASS, Verdict.WARN]
     assert "AdversarialTraining(eps=0.01)" in finding.remedy
     assert "counter-example" in finding.statement
+
+
+@pytest.mark.parametrize(
+    ("norm", "radius", "reach", "verdict"),
+    [
+        ("linf", 0.05, 0.1, Verdict.PASS),  # what holds at 0.05 holds at 0.01
+        ("linf", 0.05, 0.02, Verdict.UNKNOWN),  # what breaks there need not break at 0.01
+        ("linf", 0.001, 0.1, Verdict.UNKNOWN),
+        ("linf", 0.001, 0.0005, Verdict.WARN),
+        ("l2", 0.01, 0.1, Verdict.UNKNOWN),
+        ("l2", 0.01, 0.0005, Verdict.WARN),
+    ],
+)
+def test_another_radius_decides_only_what_it_can(norm, radius, reach, verdict):
+    finding = robustness(blobs(reach), radii=(radius,), norm=norm, **QUICK)
+    assert finding.verdict is verdict
+    assert ("radius 0.01 in linf" in finding.remedy) == (verdict is Verdict.UNKNOWN)
 
 
 def test_value_and_interval_are_of_what_is_right_and_broken():

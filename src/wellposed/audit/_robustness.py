@@ -41,7 +41,8 @@ def robustness(
     raw inputs, or the radius nearest to that: the share of examples that are right and have a
     counter-example. Its interval reaches from the lower end for that share to the upper end for
     the share that is right and not proven, both by Clopper and Pearson at 97.5 %. So a weak attack
-    cannot make the check pass, nor loose certificates make it warn.
+    cannot make the check pass, nor loose certificates make it warn. At another radius it passes
+    only if that ball holds the one of a hundredth, and warns only if it lies in it.
 
     Args:
         subject: A classifier whose input range is known.
@@ -140,7 +141,7 @@ def finding_of(subject: Subject, space: RawSpace, found: Bracket) -> Finding:
     open_ = int((found.clean & ~found.proven[mild]).sum())
     interval = clopper_pearson(lost, found.n, LEVEL)[0], clopper_pearson(open_, found.n, LEVEL)[1]
     threshold = Threshold(LOSS, "above", "convention", _SOURCE)
-    verdict = threshold.judge(interval)
+    verdict, beside = _verdict(threshold, interval, found, found.radii[mild] / width)
     again, kept = _asked_again(space, found)
     figures: tuple[Figure, ...] = (bracket_curves(found),)
     figures += counterexample_pictures(subject, space, found)
@@ -157,9 +158,26 @@ def finding_of(subject: Subject, space: RawSpace, found: Bracket) -> Finding:
         verified=f"{again} of {kept} counter-examples, shown to the network again, are "
         f"misclassified; {found.crossed} broken examples were bounded as well, and none of them is "
         f"certified; in raw units and back, {space.moved} of {found.n} predictions differ",
-        remedy="" if verdict is Verdict.PASS else _remedy(found, mild, verdict),
+        remedy=beside or ("" if verdict is Verdict.PASS else _remedy(found, mild, verdict)),
         figures=figures,
     )
+
+
+def _verdict(
+    threshold: Threshold, interval: tuple[float, float], found: Bracket, share: float
+) -> tuple[Verdict, str]:
+    """The verdict, and what to ask for if this radius does not decide about the mild one.
+
+    What is lost in a ball is lost in every one around it, and what holds there holds in every one
+    inside.
+    """
+    verdict = threshold.judge(interval)
+    around = share >= MILD * (1 - 1e-9) and found.norm == "linf"
+    inside = share <= MILD * (1 + 1e-9)  # balls of the other norms lie inside that of linf
+    if (verdict is Verdict.PASS and not around) or (verdict is Verdict.WARN and not inside):
+        eps = MILD * (found.bounds[1] - found.bounds[0])
+        return Verdict.UNKNOWN, f"the threshold is about radius {eps:g} in linf: ask for it as well"
+    return verdict, ""
 
 
 def _asked_again(space: RawSpace, found: Bracket) -> tuple[int, int]:
