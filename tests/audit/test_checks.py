@@ -29,12 +29,12 @@ def test_families_run_one_after_the_other_in_their_order():
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-def test_a_check_says_what_it_answers_and_what_it_costs(check, subject):
+def test_a_check_says_what_it_answers_and_what_it_costs(check, subject, blobs):
     assert check.question.endswith("?")
     assert check.run.__doc__
     assert set(check.settings) <= set(BUDGETS)
     assert check.settings
-    made = subject()
+    made = subject(data={"train": blobs(9000, 1), "test": blobs(30, 2)})  # enough for each budget
     costs = [check.gradients(made, budget) for budget in BUDGETS if budget in check.settings]
     assert costs == sorted(costs)
     assert all(cost >= 0 for cost in costs)

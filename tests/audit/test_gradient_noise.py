@@ -48,6 +48,7 @@ def test_draws_hold_as_often_as_they_say():
     assert missed <= 14
 
 
-def test_too_few_examples_are_refused():
-    with pytest.raises(ArgumentError, match="at least 16 examples"):
-        gradient_noise(known(0, n=9), "test", batches=16, batch=4)
+def test_of_few_examples_each_is_a_batch_and_of_too_few_nothing_is_said():
+    assert gradient_noise(known(0, n=9), "test", batches=16, batch=4).gram.shape == (9, 9)
+    with pytest.raises(ArgumentError, match="at least 8 examples"):
+        gradient_noise(known(0, n=7), "test", batches=16, batch=4)

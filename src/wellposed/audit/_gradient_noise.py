@@ -12,6 +12,7 @@ from wellposed.audit._subject import Subject
 from wellposed.errors import require
 
 _MEMORY = 512 << 20
+_FEWEST = 8  # batches
 _DRAWS = 1000
 
 
@@ -70,7 +71,7 @@ def gradient_noise(subject: Subject, check: str, *, batches: int, batch: int) ->
     Args:
         subject: The network, its loss and regularizer.
         check: Which check asks.
-        batches: At least 4; fewer where memory or data are short.
+        batches: At least 8; fewer where memory or data are short.
         batch: Examples per batch.
 
     Cost: two gradients per example.
@@ -80,15 +81,12 @@ def gradient_noise(subject: Subject, check: str, *, batches: int, batch: int) ->
     params = subject.require_parameters(check)
 
     def make() -> GradientNoise:
-        part = "train" if "train" in subject.parts else subject.judged
-        size = sum(p.numel() for p in params)
-        count = max(4, min(batches, _MEMORY // (4 * size)))
-        inputs, targets = subject.take(part, count * batch)
-        each = min(batch, len(inputs) // count)
+        part, count, each = _division(subject, batches, batch)
+        inputs, targets = subject.take(part, count * each)
         require(
             each >= 1,
-            f"{check} needs at least {count} examples to compare gradients of, and the {part} part "
-            f"has {len(inputs)}",
+            f"{check} needs at least {_FEWEST} examples to compare gradients of, and the {part} "
+            f"part has {len(inputs)}",
         )
         order = torch.randperm(len(inputs), generator=subject.generator("gradient noise"))
         rows = order[: count * each].to(inputs.device).split(each)
@@ -115,6 +113,13 @@ def gradient_noise(subject: Subject, check: str, *, batches: int, batch: int) ->
 
 def shared_noise(subject: Subject, batches: int, batch: int) -> dict[Hashable, int]:
     """Of `gradient_noise`, in gradient evaluations of one example."""
-    part = subject.parts["train" if "train" in subject.parts else subject.judged]
-    each = min(batch, len(part) // batches)
-    return {("gradient noise", batches, batch): 2 * batches * each}
+    _, count, each = _division(subject, batches, batch)
+    return {("gradient noise", batches, batch): 2 * count * each}
+
+
+def _division(subject: Subject, batches: int, batch: int) -> tuple[str, int, int]:
+    """The part, how many batches, and how many examples in each; 0 where there are too few."""
+    part = "train" if "train" in subject.parts else subject.judged
+    examples, size = len(subject.parts[part]), sum(p.numel() for p in subject.parameters)
+    count = max(_FEWEST, min(batches, _MEMORY // (4 * max(size, 1)), examples))
+    return part, count, min(batch, examples // count)
