@@ -351,12 +351,17 @@ def tables():
     counted(Log("audit-healthy"), ("perceptron", "lenet", "resnet"), [c.name for c in CHECKS])
     counted(Log("audit-thorough"), ("perceptron", "lenet"), THOROUGH)
     log = Log("audit-foreign")
-    kinds = [(r["network"], r["weights"]) for r in log.rows]
-    print("\n| check | " + " | ".join(f"{a}, {b}" for a, b in kinds) + " |")
-    print("|---" * (1 + len(kinds)) + "|")
+    print("\n| check | random weights | trained | of the trained, warned or failed |")
+    print("|---|---|---|---|")
     for check in CHECKS:
-        cells = [r["verdicts"].get(check.name, "-") for r in log.rows]
-        print(f"| {check.name} | {' | '.join(cells)} |")
+        cells = []
+        for weights in ("random", "trained"):
+            counts = Counter(r["verdicts"].get(check.name) for r in log.find(weights=weights))
+            cells.append(", ".join(f"{n} {v}" for v, n in sorted(counts.items()) if v))
+        named = log.find(weights="trained")
+        bad = [r["network"] for r in named if r["verdicts"].get(check.name) in ("warn", "fail")]
+        if cells[0]:
+            print(f"| {check.name} | {' | '.join(cells)} | {', '.join(bad)} |")
     print("\nCPU seconds:", [r["seconds"] for r in log.rows])
 
 
