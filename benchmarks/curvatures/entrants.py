@@ -195,14 +195,14 @@ def _eig(matrix: torch.Tensor, eigenvectors: bool) -> tuple[torch.Tensor, torch.
 
 def _ours() -> dict[str, dict[str, Call]]:
     """Settings of ours from coarse to fine, so that some are as accurate as each of the peers."""
-    tops = {f"wellposed, tol {t:g}": partial(ours_top, tolerance=t) for t in (3e-2, 1e-3)}
+    tops = {f"wellposed, tol {t:g}": partial(ours_top, tolerance=t) for t in (3e-2, 3e-3, 1e-3)}
     traces = {
         f"wellposed, {steps} + {probes}": partial(ours_trace, steps=steps, probes=probes)
-        for steps, probes in ((0, 5), (10, 10), (10, 14), (12, 18), (15, 25), (25, 60))
+        for steps, probes in ((0, 5), (10, 10), (10, 14), (15, 25), (25, 60))
     }
     densities = {
         f"wellposed, 10 + 1 x {depth}": partial(ours_density, steps=10, depth=depth)
-        for depth in (15, 18, 21, 25, 30, 50)
+        for depth in (15, 18, 21, 23, 25, 30)
     }
     whole = {"wellposed, 20 + 1 x 20 + 8": ours_all}
     return {"top-5": tops, "trace": traces, "density": densities, "all": whole}

@@ -70,3 +70,20 @@ def test_operations_in_place_do_not_change_what_is_kept():
     assert torch.equal(first, second)
     torch.testing.assert_close(first, 8 * torch.cos(4 * w))
     assert torch.equal(x, torch.ones_like(x))
+
+
+def test_zeros_of_the_shape_of_a_vector_are_not_added():
+    def zigzag(vectors, point, data):
+        (x,) = data
+
+        def function(p):
+            return torch.relu(x @ p[0]).square().sum()
+
+        return list(jvp(grad(function), ([point[0]],), ([vectors[0]],))[1])
+
+    data, point = inputs(0)
+    recorded = Recording(zigzag, point[:1], data).at(point[:1], data)
+    names = [str(node.target) for node in recorded._module.graph.nodes]
+    assert not [name for name in names if "zeros" in name]
+    v = [torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)]
+    torch.testing.assert_close(recorded(v)[0], zigzag(v, point[:1], data)[0])

@@ -13,7 +13,7 @@ from wellposed.linalg._flatten import flatten, unflatten
 from wellposed.linalg._kinds import Kind, backward, directional, form
 from wellposed.linalg._mean_loss import MeanLoss
 
-FEW = 8  # examples in float64
+FEW = 4  # examples in float64
 _LIMIT = 1e-4  # relative difference of two steps, up to which they have a limit
 _STEPS = (1e-3, 1e-5, 1e-7)  # kinks lie between close points less often
 

@@ -73,6 +73,10 @@ class Recorded:
             return list(self._module(*vectors))
 
 
+_ZEROS = {torch.ops.aten.zeros_like.default, torch.ops.aten.new_zeros.default}
+"""Derivatives of what is piecewise linear: they look at a vector for its shape only."""
+
+
 class _Partition:
     """Divides a graph into what depends on its first inputs, and the values of all the rest."""
 
@@ -108,6 +112,9 @@ class _Partition:
             self.graph.output(fx.node.map_arg(node.args[0], self._placed))
         elif node.op == "get_attr":
             self.values[node] = getattr(self.source, str(node.target))
+        elif node.target in _ZEROS:
+            like = node.meta["val"]
+            self.values[node] = torch.zeros(like.shape, dtype=like.dtype, device=like.device)
         elif not any(n in self.made and n not in self.values for n in node.all_input_nodes):
             self.values[node] = self._now(node)
         else:
