@@ -84,9 +84,10 @@ def test_without_a_validation_part_halves_scale_each_other():
 
 
 def test_the_judged_labels_do_not_choose_the_temperature():
-    one, other = subject(3), subject(3)
-    _, y = drawn(2000, 1000)
-    other.parts["test"]._targets = y.roll(1)
+    one = subject(3)
+    z, y = drawn(2000, 1000)
+    data = {"validation": drawn(2000, 0), "test": (z, y.roll(1))}
+    other = Subject(Scaled(3), data, seed=0)
     first, second = (examine(s, ["calibration"])["calibration"].evidence for s in (one, other))
     assert first["temperature"] == second["temperature"]
     assert first["scores"] != second["scores"]

@@ -38,7 +38,7 @@ def test_probabilities_are_taken_as_they_are():
         ([[0.0, 1.0], [float("inf"), 1.0]], [0, 1], {}, "1 of 2 test examples are not finite"),
         ([[0.0, 1.0], [0.0, 1.0]], [1, 1], {}, "all 2 test examples are of class 1"),
         ([[0.0, 1.0], [0.0, 1.0]], [1, -100], {}, "the test labels are -100 to 1"),
-        ([[0.0], [1.0]], [0, 1], {"classes": ["a"]}, "at least two logits"),
+        ([[0.0], [1.0]], [0, 1], {"classes": ["a"]}, "a model with a logit for each"),
         ([[0.0, 1.0], [0.0, 1.0]], [0.5, 1.0], {}, "is about classifiers"),
     ],
 )

@@ -1,5 +1,4 @@
 import copy
-import sys
 
 import pytest
 import torch
@@ -9,8 +8,6 @@ from torch import nn
 from wellposed.errors import ArgumentError
 from wellposed.perturb import APGD, DLR, L1, PGD, CrossEntropy, Margin, Objective, Pool
 from wellposed.perturb._apgd import checkpoint_gaps
-
-sys.path.append("/work/peers5")
 
 
 def test_checkpoints_are_those_of_the_paper():

@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 import torch
 from tests.perturb.victim import BALLS, MODEL, X, Y
@@ -8,7 +6,6 @@ from torch import nn
 from wellposed.errors import ArgumentError
 from wellposed.perturb import APGD, Game, Linf, Rows, TargetedAPGD
 
-sys.path.append("/work/peers5")
 X, Y = X[:80], Y[:80]
 
 

@@ -1,5 +1,4 @@
 import math
-import sys
 
 import pytest
 import torch
@@ -10,7 +9,6 @@ from wellposed.errors import ArgumentError
 from wellposed.perturb import APGD, FAB, Pool
 from wellposed.perturb._hyperplane import onto_hyperplane
 
-sys.path.append("/work/peers5")
 DUALS = {"Linf": 1, "L2": 2, "L1": torch.inf}
 norms = pytest.mark.parametrize("norm", BALLS)
 

@@ -1,5 +1,4 @@
 import math
-import sys
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ from torch import nn
 from wellposed.errors import ArgumentError
 from wellposed.perturb import APGD, FAB, FMN, Pool, break_distances
 
-sys.path.append("/work/peers5")
 DUALS = {"Linf": 1, "L2": 2, "L1": torch.inf}
 norms = pytest.mark.parametrize("norm", BALLS)
 

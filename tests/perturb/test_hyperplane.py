@@ -1,12 +1,9 @@
-import sys
-
 import pytest
 import torch
 from scipy.optimize import linprog, minimize
 
 from wellposed.perturb._hyperplane import onto_hyperplane
 
-sys.path.append("/work/peers5")
 NORMS = {"linf": torch.inf, "l2": 2, "l1": 1}
 norms = pytest.mark.parametrize("norm", NORMS)
 

@@ -1,13 +1,9 @@
-import sys
-
 import pytest
 import torch
 from torch import nn
 
 from wellposed.errors import ArgumentError
 from wellposed.perturb import L1, L2, PGD, CrossEntropy, Linf
-
-sys.path.append("/work/peers5")
 
 
 def trained(scale=1.0):

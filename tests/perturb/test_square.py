@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 import torch
 from tests.perturb.victim import BALLS, MODEL, X, Y
@@ -8,8 +6,6 @@ from torch import nn
 from wellposed.errors import ArgumentError
 from wellposed.perturb import L1, L2, Linf, Pool, Square
 from wellposed.perturb._hashed import hashed_uniform
-
-sys.path.append("/work/peers5")
 
 IMAGES = X.view(-1, 1, 8, 8)
 FLAT = nn.Sequential(nn.Flatten(), MODEL)

@@ -27,7 +27,7 @@ def test_ends():
 def test_the_inverse_inverts(q, bound):
     p = binary_kl_upper(q, bound)
     assert q <= p <= 1
-    if q < p < 1 and bound > 1e-9:
+    if q < p < 1 - 1e-9 and bound > 1e-9:  # nearer to 1 the entropy jumps from float to float
         assert binary_kl(q, p) == pytest.approx(bound, rel=1e-6)
 
 
