@@ -167,6 +167,7 @@ def test_one_logit_and_bounds_that_are_tensors():
     assert found.bounds == (pytest.approx(0.515), 1.0)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("changed", "said"),
     [({"radii": []}, "positive and finite"), ({"radii": [0.0, 0.1]}, "positive and finite")],
