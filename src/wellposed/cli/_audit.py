@@ -84,26 +84,17 @@ def audit(
     Exit codes: 0 nothing failed, 1 something failed (with --strict: did not pass), 2 bad input.
     """
     from wellposed.audit import plan, require_budget
-    from wellposed.errors import Interrupted, require
+    from wellposed.errors import Interrupted
     from wellposed.runs import exclusive
 
     console = Output(as_json=as_json)
     chosen = require_budget(budget)
-    foreign = ":" in subject and not Path(subject).exists()
-    require(
-        foreign or Path(subject).exists(),
-        f"{subject} does not exist; give a run's folder, or a model as package.module:factory",
-    )
     settings = {
         "subject": subject, "weights": weights, "data": data, "other": other, "initial": initial,
         "loss": loss, "lr": lr, "raw": raw, "split": split, "seed": seed,
     }  # fmt: skip
+    made, foreign = subject_of(console, settings, data_dir, trust=trust)
     with console.apart():
-        made = (
-            foreign_subject(settings, data_dir)
-            if foreign
-            else own_subject(settings, data_dir, trust=trust)
-        )
         agenda = plan(made, only, chosen)
     if plan_only:
         _show_plan(console, agenda)
@@ -168,6 +159,24 @@ def own_subject(settings: dict[str, Any], data_dir: Path | None, *, trust: bool)
         data_dir=data_dir,
         seed=settings["seed"],
     )
+
+
+def subject_of(
+    console: Output, settings: dict[str, Any], data_dir: Path | None, *, trust: bool
+) -> tuple["Subject", bool]:
+    """What was named, a run or a model, and whether it is a model of somebody else's."""
+    from wellposed.errors import require
+
+    name = settings["subject"]
+    foreign = ":" in name and not Path(name).exists()
+    require(
+        foreign or Path(name).exists(),
+        f"{name} does not exist; give a run's folder, or a model as package.module:factory",
+    )
+    with console.apart():
+        if foreign:
+            return foreign_subject(settings, data_dir), True
+        return own_subject(settings, data_dir, trust=trust), False
 
 
 def foreign_subject(settings: dict[str, Any], data_dir: Path | None) -> "Subject":

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from wellposed.cli._audit import examined, foreign_subject, own_subject, where_findings_go
+from wellposed.cli._audit import examined, subject_of, where_findings_go
 from wellposed.cli._base import DataDir, Json, Trust
 from wellposed.cli._output import Output
 
@@ -82,20 +82,12 @@ def robustness(
     given: tuple[Any, ...] = (radii, norm, examples, budget, method)
     check = robustness_check(*given)
     console = Output(as_json=as_json)
-    foreign = ":" in subject and not Path(subject).exists()
-    require(
-        foreign or Path(subject).exists(),
-        f"{subject} does not exist; give a run's folder, or a model as package.module:factory",
-    )
     settings = {
         "subject": subject, "weights": weights, "data": data, "other": None, "initial": None,
         "loss": "crossentropy", "lr": None, "raw": raw, "split": split, "seed": seed,
     }  # fmt: skip
+    made, foreign = subject_of(console, settings, data_dir, trust=trust)
     with console.apart():
-        if foreign:
-            made = foreign_subject(settings, data_dir)
-        else:
-            made = own_subject(settings, data_dir, trust=trust)
         agenda = plan(made, [check])
     folder = where_findings_go(subject, out, settings, foreign=foreign)
     try:
