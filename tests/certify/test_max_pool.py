@@ -10,6 +10,8 @@ CASES = {
     "plain": MaxPool((0,), (3, 3, 3), SHAPE, (2, 2), (2, 2), (0, 0)),
     "overlapping": MaxPool((0,), (3, 4, 3), SHAPE, (3, 3), (2, 2), (1, 1)),
     "uneven": MaxPool((0,), (3, 6, 2), SHAPE, (2, 3), (1, 2), (0, 0)),
+    "beyond the border": MaxPool((0,), (3, 4, 3), SHAPE, (3, 3), (2, 2), (1, 0), ceil=True),
+    "dilated": MaxPool((0,), (3, 3, 4), SHAPE, (2, 2), (2, 1), (0, 0), (2, 2)),
 }
 
 

@@ -36,9 +36,6 @@ READ = {
         lambda x: nn.functional.linear(x, torch.eye(6) + 1), ["Dense"],
     ),
     "in place": (lambda x: (x * 2).relu_().add_(1), ["Scale", "LeakyReLU", "Scale"]),
-    "mean": (lambda x: x.mean((2, 3)), ["Convolution", "Reshape"]),
-    "mean kept": (lambda x: x.mean((-1, -2), keepdim=True), ["Convolution"]),
-    "adaptive": (lambda x: nn.functional.adaptive_avg_pool2d(x, (3, 2)), ["Convolution"]),
     "same": (
         lambda x: nn.functional.conv2d(x, torch.ones(1, 2, 3, 5), padding="same"),
         ["Convolution"],
@@ -49,6 +46,20 @@ READ = {
     ),
     "shapes": (lambda x: x.view(len(x), 2, 36).unsqueeze(1).squeeze(1).flatten(1),
                ["Reshape", "Reshape", "Reshape", "Reshape"]),
+    "gate": (lambda x: x.sigmoid() * x, ["Sigmoid", "Product"]),
+    "broadcast": (
+        lambda x: x - x.mean((2, 3), keepdim=True), ["Convolution", "Copies", "Sum"],
+    ),
+    "broadcast constant": (
+        lambda x: x.mean((2, 3), keepdim=True) + torch.ones(6), ["Convolution", "Copies", "Scale"],
+    ),
+    "square": (lambda x: x * x, ["Square"]),
+    "halves": (lambda x: nn.functional.glu(x, 1), ["Copies", "Copies", "Sigmoid", "Product"]),
+    "uneven padding": (
+        lambda x: nn.functional.conv2d(x, torch.ones(1, 2, 2, 2), padding="same"), ["Mapping"],
+    ),
+    "larger": (lambda x: torch.max(x, -x), ["Scale", "Sum", "LeakyReLU", "Sum"]),
+    "nobody reads it": (lambda x: (x.sin(), x + 1)[1], ["Scale"]),
     "nothing": (lambda x: nn.functional.dropout(x, 0.5, False).contiguous() + 0, ["Scale"]),
 }  # fmt: skip
 
@@ -76,8 +87,7 @@ REFUSED = {
         nn.LayerNorm(6)
     ),
     "applies softmax": (lambda x: x.softmax(1)),
-    "applies mul, of two values that depend on the input": (lambda x: x * x),
-    "applies div, of two values that depend on the input": (lambda x: (x + 2) / x),
+    "applies div, by a value that depends on the input": (lambda x: (x + 2) / x),
     "with rounding_mode": (lambda x: torch.div(x, 2, rounding_mode="floor")),
     "applies linear, with weights that depend": (
         lambda x: nn.functional.linear(x.flatten(1), x.view(3, 72))
@@ -87,23 +97,8 @@ REFUSED = {
     ),
     "applies reciprocal": (lambda x: 1 / (x + 2)),
     "at random even in eval mode": (lambda x: nn.functional.dropout(x, 0.5)),
-    "along another axis than the channels": (lambda x: torch.cat([x, x], 2)),
-    "over other axes than height and width": (lambda x: x.mean(1)),
-    "where windows overlap": (lambda x: nn.functional.adaptive_avg_pool2d(x, 4)),
-    "with ceil_mode or dilation": (
-        lambda x: nn.functional.max_pool2d(x, 2, ceil_mode=True)
-    ),
-    "with ceil_mode, divisor_override": (
-        lambda x: nn.functional.avg_pool2d(x, 2, padding=1, count_include_pad=False)
-    ),
-    "with more zeros on one side": (
-        lambda x: nn.functional.conv2d(x, torch.ones(1, 2, 2, 2), padding="same")
-    ),
-    "outside \\[0, 1\\]": (lambda x: nn.functional.leaky_relu(x, -0.5)),
     "is not a batch of examples": (lambda x: x.flatten()),
-    "with a constant that makes the value larger": (
-        lambda x: x.mean((2, 3), keepdim=True) + torch.ones(6)
-    ),
+    "to torch.float64": (lambda x: x.double().float()),
 }  # fmt: skip
 
 

@@ -61,3 +61,47 @@ def test_a_value_that_is_no_batch_is_refused_where_it_is_made():
     nodes = [node for node in graph.nodes if node.op == "call_function"]
     with pytest.raises(ArgumentError, match="whose value of shape \\(6,\\) is not a batch"):
         reader.shape(nodes[0])
+
+
+class Writes(torch.nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def forward(self, x):
+        y = x * 2
+        return self.how(y)
+
+
+def part(y):
+    y[:, :1].relu_()
+    return y
+
+
+def view_read_later(y):
+    y.view(len(y), -1).relu_()  # positive inputs would not show that y has changed
+    return y
+
+
+def base_read_later(y):
+    z = y.flatten(1)
+    y.relu_()
+    return z
+
+
+def all_names(y):
+    z = y.view(y.shape)
+    y.relu_().mul_(3)
+    return z + y
+
+
+@pytest.mark.parametrize("how", [part, view_read_later, base_read_later])
+def test_writing_into_memory_that_is_read_under_another_name_is_refused(how):
+    with pytest.raises(ArgumentError, match="which writes into a part of a value"):
+        trace(Writes(how), (2, 3))
+
+
+def test_names_of_the_same_value_all_mean_what_is_written():
+    value = torch.randn((4, 2, 3), generator=torch.Generator().manual_seed(0)).double()
+    found = trace(Writes(all_names), (2, 3))(value)
+    torch.testing.assert_close(found, 12 * value.clamp(min=0))

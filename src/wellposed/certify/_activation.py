@@ -46,7 +46,11 @@ class Lines:
 
 @dataclass(frozen=True, eq=False)
 class Activation(Operation):
-    """A function of each value alone that does not decrease."""
+    """A function of each value alone."""
+
+    def range(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """Least and largest value over an interval: at the ends, unless the function decreases."""
+        return self.apply(low), self.apply(high)
 
     @property
     def contraction(self) -> float:

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from wellposed.certify._activation import Activation
 from wellposed.certify._arithmetic import DOUBLE, Arithmetic
+from wellposed.certify._copies import Copies
 from wellposed.certify._graph import Graph
 from wellposed.certify._max_pool import MaxPool
 from wellposed.certify._operation import Affine, Concatenation, Input, Reshape, count
+from wellposed.certify._product import Product
 from wellposed.certify._region import Region
 
 _ROOM = 1 + 1e-9  # for the roundings of the error bounds themselves
@@ -53,7 +55,7 @@ class Bounds:
         if isinstance(operation, (Reshape, Concatenation)):
             return torch.zeros_like(magnitude)
         ours = 3 * DOUBLE.gamma(operation.roundings + operation.fan + 8)
-        program = self.program.gamma(operation.roundings)
+        program = self.program.gamma(operation.roundings)  # 0 for copies
         error = (program + ours) * magnitude + operation.roundings * self.program.least
         size = operation.size()
         if size is not None:
@@ -112,8 +114,16 @@ def _step(bounds: Bounds, number: int) -> None:
         bounds.magnitude[number] = torch.zeros_like(bounds.low[number])
     elif isinstance(operation, Activation):
         error = operation.error(bounds.reach(operation.inputs[0]), bounds.program)
-        bounds.low[number] = operation.apply(*lows) - error
-        bounds.high[number] = operation.apply(*highs) + error
+        low, high = operation.range(lows[0], highs[0])
+        bounds.low[number], bounds.high[number] = low - error, high + error
+    elif isinstance(operation, Product):
+        low, high = operation.range(lows, highs)
+        error = operation.error(torch.maximum(low.abs(), high.abs()), bounds.program)
+        bounds.low[number], bounds.high[number] = low - error, high + error
+    elif isinstance(operation, Copies):
+        bounds.low[number], bounds.high[number] = operation.apply(*lows), operation.apply(*highs)
+        reach = bounds.reach(operation.inputs[0])
+        bounds.magnitude[number] = operation.apply(reach)
     elif isinstance(operation, Affine):
         _affine(bounds, number, operation, lows, highs)
     else:

@@ -88,6 +88,11 @@ def certify(
         Efficient neural network robustness certification with general activation functions, 2018,
         arXiv:1811.00866; Xu et al., 2021, arXiv:2011.13824 (slopes).
     """
+    require(
+        inputs.is_floating_point(),
+        f"inputs of {inputs.dtype} have no small changes: certificates are for real numbers in "
+        "float32 or float64",
+    )
     graph = model if isinstance(model, Graph) else trace(model, inputs.shape[1:])
     _require(graph, inputs, labels, method)
     program = EXACT if exact else arithmetic(inputs.dtype)

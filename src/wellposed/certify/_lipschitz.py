@@ -11,7 +11,9 @@ from wellposed.certify._graph import Graph
 from wellposed.certify._max_pool import MaxPool
 from wellposed.certify._norm_bound import norm_bound
 from wellposed.certify._operation import Affine, Concatenation, Input, Operation, Sum
+from wellposed.certify._product import Product
 from wellposed.certify._trace import trace
+from wellposed.errors import require
 
 _ROOM = 1e-12  # for the roundings of products and sums of a few thousand layers
 
@@ -67,6 +69,11 @@ def lipschitz(model: nn.Module | Graph, shape: tuple[int, ...] = ()) -> Lipschit
     layers: list[tuple[str, float]] = []
     for name, operation in zip(graph.names, graph.operations, strict=True):
         before = [constants[source] for source in operation.inputs]
+        require(
+            not isinstance(operation, Product),
+            f"{name} is a product of two values that depend on the input, which has no Lipschitz "
+            "constant on all inputs",
+        )
         factor = _factor(operation)
         if factor != 1:
             layers.append((name, factor))
@@ -79,8 +86,7 @@ def _factor(operation: Operation) -> float:
     if isinstance(operation, Activation):
         return operation.contraction
     if isinstance(operation, MaxPool):  # as many windows as see one place
-        sides = zip(operation.kernel, operation.stride, strict=True)
-        return math.sqrt(math.prod(-(-kernel // stride) for kernel, stride in sides))
+        return math.sqrt(operation.overlap)
     if isinstance(operation, Affine) and not isinstance(operation, Sum):
         return norm_bound(operation)
     return 1.0

@@ -1,5 +1,6 @@
 """Max pooling of images."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -24,16 +25,28 @@ class MaxPool(Operation):
         kernel: Rows and columns.
         stride: Rows and columns.
         padding: Above and below, left and right.
+        dilation: Rows and columns.
+        ceil: Whether windows may reach beyond the border.
     """
 
     before: tuple[int, ...]
     kernel: Pair
     stride: Pair
     padding: Pair
+    dilation: Pair = (1, 1)
+    ceil: bool = False
+
+    @property
+    def overlap(self) -> int:
+        """At most so many windows see one place."""
+        axes = zip(self.kernel, self.stride, self.dilation, strict=True)
+        return math.prod(-(-k // s) if d == 1 else k for k, s, d in axes)
 
     def apply(self, *values: Tensor) -> Tensor:
         """The largest value of each window."""
-        return max_pool2d(values[0], self.kernel, self.stride, self.padding)
+        return max_pool2d(
+            values[0], self.kernel, self.stride, self.padding, self.dilation, self.ceil
+        )
 
     def chosen(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         """The place in the flattened image that is taken for each window, and where it is it.
@@ -42,15 +55,17 @@ class MaxPool(Operation):
         column, and whether the value is known to be that of this place.
         """
         _, height, width = self.before
-        py, px = self.padding
-        _, best = max_pool2d(low, self.kernel, self.stride, self.padding, return_indices=True)
-        windows = unfold(
-            pad(high, (px, px, py, py), value=-torch.inf).flatten(0, 1)[:, None],
-            self.kernel,
-            stride=self.stride,
-        )
+        sides = self._sides()
+        _, best = max_pool2d(
+            low, self.kernel, self.stride, self.padding, self.dilation, self.ceil,
+            return_indices=True,
+        )  # fmt: skip
+        around = pad(high, sides, value=-torch.inf).flatten(0, 1)[:, None]
+        windows = unfold(around, self.kernel, self.dilation, stride=self.stride)
         numbers = torch.arange(height * width, dtype=high.dtype).reshape(1, 1, height, width)
-        named = unfold(pad(numbers, (px, px, py, py), value=-1.0), self.kernel, stride=self.stride)
+        named = unfold(
+            pad(numbers, sides, value=-1.0), self.kernel, self.dilation, stride=self.stride
+        )
         flat = best.flatten(0, 1).flatten(1)
         rivals = windows.masked_fill(named == flat[:, None], -torch.inf).amax(1)
         floor = low.flatten(0, 1).flatten(1).gather(1, flat)
@@ -69,8 +84,7 @@ class MaxPool(Operation):
         corner = torch.zeros((1, 2), dtype=torch.long)
         if window.corner is not None:
             corner = window.corner * torch.tensor(self.stride) - torch.tensor(self.padding)
-            height = (h - 1) * self.stride[0] + self.kernel[0]
-            width_here = (w - 1) * self.stride[1] + self.kernel[1]
+            height, width_here = self._reach(h, 0), self._reach(w, 1)
         else:
             width_here = width
         place = place.long()
@@ -82,3 +96,15 @@ class MaxPool(Operation):
         spread = spread.scatter_add(1, local, window.values.reshape(rows, -1, channels))
         back = spread.reshape(rows, height, width_here, channels)
         return Window(back, None if window.corner is None else corner)
+
+    def _reach(self, windows: int, axis: int) -> int:
+        return (windows - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1
+
+    def _sides(self) -> tuple[int, int, int, int]:
+        """Left, right, above and below: the padding, and what windows need beyond it."""
+        found: list[int] = []
+        for axis in (1, 0):
+            before = self.padding[axis]
+            reach = self._reach(self.shape[1 + axis], axis)
+            found += [before, max(reach - self.before[1 + axis] - before, 0)]
+        return found[0], found[1], found[2], found[3]

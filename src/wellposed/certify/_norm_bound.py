@@ -9,13 +9,15 @@ References:
     singular values of convolutional layers, 2019, arXiv:1805.10408 (circular convolutions).
 """
 
-from math import pi
+import math
 
 import torch
 from torch import Tensor
 
 from wellposed.certify._arithmetic import DOUBLE
 from wellposed.certify._convolution import Convolution
+from wellposed.certify._copies import Copies
+from wellposed.certify._mapping import Mapping
 from wellposed.certify._operation import Affine, Concatenation, Dense, Reshape, Scale
 from wellposed.errors import require
 
@@ -42,6 +44,10 @@ def norm_bound(operation: Affine) -> float:
         return float(operation.factor.abs().max())
     if isinstance(operation, Dense):
         return matrix_bound(operation.weight[None])
+    if isinstance(operation, Copies):
+        return math.sqrt(operation.fan)
+    if isinstance(operation, Mapping):
+        return operation.stretch()
     known = isinstance(operation, Convolution)
     require(known, f"a {type(operation).__name__} of several values has no norm of its own")
     assert isinstance(operation, Convolution)
@@ -127,5 +133,5 @@ def _taps(kernel: int, length: int, stride: int, padding: int, dilation: int) ->
     last = (length - 1 + padding) // stride
     grid = last - first + 1 + int(shifts.max())
     turns = (torch.arange(grid)[:, None] * shifts) % grid
-    factors = torch.polar(torch.ones(()).double(), 2 * pi * turns.double() / grid)
+    factors = torch.polar(torch.ones(()).double(), 2 * math.pi * turns.double() / grid)
     return [torch.where(phases == phase, factors, 0) for phase in range(stride)]

@@ -1,54 +1,40 @@
 """Each operator of an exported graph as one of our operations, or refused by its name."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from wellposed.certify._activation import LeakyReLU, Sigmoid, Tanh
-from wellposed.certify._convolution import Convolution, average_pool
-from wellposed.certify._max_pool import MaxPool
-from wellposed.certify._operation import Concatenation, Dense, Reshape, Scale, Shape, Sum, count
-from wellposed.certify._read import Operator, Reader, name_of
+from wellposed.certify._activation import Sigmoid
+from wellposed.certify._convolution import Convolution
+from wellposed.certify._curves import Square
+from wellposed.certify._operation import Dense, Reshape, Scale, Shape, Sum
+from wellposed.certify._operator_activations import ACTIVATIONS
+from wellposed.certify._operator_copies import COPIES, copies, expanded
+from wellposed.certify._operator_maps import MAPS, weighted
+from wellposed.certify._operator_windows import WINDOWS, pair
+from wellposed.certify._product import Product
+from wellposed.certify._read import Operator, Reader, arguments_of, name_of
 
 _ONE = torch.ones((), dtype=torch.float64)
 _NONE = torch.zeros((), dtype=torch.float64)
 
 
-def _arguments(node: fx.Node) -> dict[str, Any]:
-    """All arguments by name, with defaults."""
-    schema = node.target._schema  # type: ignore[union-attr]
-    given = dict(zip((a.name for a in schema.arguments), node.args, strict=False))
-    defaults = {a.name: a.default_value for a in schema.arguments}
-    return {**defaults, **given, **node.kwargs}
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    values = [value] if isinstance(value, int) else list(value)
-    return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])
-
-
-def _source(reader: Reader, node: fx.Node, argument: Any) -> int:
-    number = reader.number(argument)
-    if number is None:
-        raise reader.refused(node, "with a weight that depends on the input")
-    return number
-
-
 def _linear(reader: Reader, node: fx.Node) -> None:
-    given = _arguments(node)
+    given = arguments_of(node)
     if reader.number(given["weight"]) is not None or reader.number(given["bias"]) is not None:
         raise reader.refused(node, "with weights that depend on the input")
     weight = reader.tensor(given["weight"])
     assert weight is not None
-    source = _source(reader, node, given["input"])
+    source = reader.source(node, given["input"])
     operation = Dense((source,), reader.shape(node), weight, reader.tensor(given["bias"]))
     reader.keep(node, operation)
 
 
 def _conv(reader: Reader, node: fx.Node) -> None:
-    given = _arguments(node)
-    source = _source(reader, node, given["input"])
+    given = arguments_of(node)
+    source = reader.source(node, given["input"])
     if reader.number(given["weight"]) is not None:
         raise reader.refused(node, "with weights that depend on the input")
     weight, bias = reader.tensor(given["weight"]), reader.tensor(given["bias"])
@@ -61,7 +47,8 @@ def _conv(reader: Reader, node: fx.Node) -> None:
             (k - 1) * d for k, d in zip(weight.shape[2:], _all(geometry[2], weight), strict=True)
         ]
         if geometry[1] == "same" and any(side % 2 for side in reach):
-            raise reader.refused(node, "with more zeros on one side than on the other")
+            weighted(reader, node)  # more zeros on one side than on the other
+            return
         geometry[1] = [side // 2 if geometry[1] == "same" else 0 for side in reach]
     if flat:
         pairs = [
@@ -71,7 +58,7 @@ def _conv(reader: Reader, node: fx.Node) -> None:
         source = reader.add(Reshape((source,), (before[0], 1, before[1]), before))
         inner: Shape = (after[0], 1, after[1])
     else:
-        pairs, inner = [_pair(value) for value in geometry], after
+        pairs, inner = [pair(value) for value in geometry], after
     shape = reader.operations[source].shape
     stride, padding, dilation = pairs
     operation = Convolution(
@@ -90,11 +77,11 @@ def _all(value: Any, weight: Tensor) -> list[int]:
 
 
 def _batch_norm(reader: Reader, node: fx.Node) -> None:
-    given = _arguments(node)
+    given = arguments_of(node)
     mean, variance = reader.tensor(given["running_mean"]), reader.tensor(given["running_var"])
     if given["training"] or mean is None or variance is None:
         raise reader.refused(node, "which uses the statistics of the batch, even in eval mode")
-    source = _source(reader, node, given["input"])
+    source = reader.source(node, given["input"])
     weight, bias = reader.tensor(given["weight"]), reader.tensor(given["bias"])
     factor = (variance + given["eps"]).rsqrt() * (_ONE if weight is None else weight)
     offset = torch.zeros_like(mean) if bias is None else bias
@@ -109,101 +96,8 @@ def _batch_norm(reader: Reader, node: fx.Node) -> None:
     )
 
 
-def _average(reader: Reader, node: fx.Node) -> None:
-    given = _arguments(node)
-    kernel, padding = _pair(given["kernel_size"]), _pair(given["padding"])
-    stride = _pair(given["stride"]) if given["stride"] else kernel
-    uneven = not given["count_include_pad"] and padding != (0, 0)
-    if given["ceil_mode"] or given.get("divisor_override") or uneven:
-        raise reader.refused(
-            node, "with ceil_mode, divisor_override or count_include_pad=False under padding"
-        )
-    source = _source(reader, node, node.args[0])
-    before = reader.operations[source].shape
-    reader.keep(node, average_pool((source,), before, reader.shape(node), kernel, stride, padding))
-
-
-def _adaptive(reader: Reader, node: fx.Node) -> None:
-    source = _source(reader, node, node.args[0])
-    before, after = reader.operations[source].shape, reader.shape(node)
-    if any(big % small for big, small in zip(before[1:], after[1:], strict=True)):
-        raise reader.refused(node, f"from {before[1:]} to {after[1:]}, where windows overlap")
-    kernel = (before[1] // after[1], before[2] // after[2])
-    reader.keep(node, average_pool((source,), before, after, kernel, kernel, (0, 0)))
-
-
-def _mean(reader: Reader, node: fx.Node) -> None:
-    given = _arguments(node)
-    source = _source(reader, node, given["self"])
-    before = reader.operations[source].shape
-    axes = sorted(axis % (len(before) + 1) for axis in given["dim"] or ())
-    if len(before) != 3 or axes != [2, 3]:
-        raise reader.refused(node, "over other axes than height and width")
-    kernel = before[1:]
-    pool = average_pool((source,), before, (before[0], 1, 1), kernel, kernel, (0, 0))
-    after = reader.shape(node)
-    if after == pool.shape:
-        reader.keep(node, pool)
-    else:
-        reader.keep(node, Reshape((reader.add(pool),), after, pool.shape))
-
-
-def _max_pool(reader: Reader, node: fx.Node) -> None:
-    given = _arguments(node)
-    if given["ceil_mode"] or _pair(given["dilation"]) != (1, 1):
-        raise reader.refused(node, "with ceil_mode or dilation")
-    source = _source(reader, node, given["self"])
-    kernel = _pair(given["kernel_size"])
-    stride = _pair(given["stride"]) if given["stride"] else kernel
-    before, after = reader.operations[source].shape, reader.shape(node)
-    reader.keep(node, MaxPool((source,), after, before, kernel, stride, _pair(given["padding"])))
-
-
-def _relu(reader: Reader, node: fx.Node) -> None:
-    source = _source(reader, node, node.args[0])
-    reader.keep(node, LeakyReLU((source,), reader.shape(node)))
-
-
-def _leaky(reader: Reader, node: fx.Node) -> None:
-    source = _source(reader, node, node.args[0])
-    slope = float(_arguments(node)["negative_slope"])
-    if not 0 <= slope <= 1:
-        raise reader.refused(node, f"with a slope of {slope} outside [0, 1]")
-    reader.keep(node, LeakyReLU((source,), reader.shape(node), slope))
-
-
-def _tanh(reader: Reader, node: fx.Node) -> None:
-    reader.keep(node, Tanh((_source(reader, node, node.args[0]),), reader.shape(node)))
-
-
-def _sigmoid(reader: Reader, node: fx.Node) -> None:
-    reader.keep(node, Sigmoid((_source(reader, node, node.args[0]),), reader.shape(node)))
-
-
-def _reshape(reader: Reader, node: fx.Node) -> None:
-    source = _source(reader, node, node.args[0])
-    before, after = reader.operations[source].shape, reader.shape(node)
-    if count(before) != count(after):
-        raise reader.refused(node, f"from {before} to {after}")
-    if before == after:
-        reader.numbers[node] = source
-    else:
-        reader.keep(node, Reshape((source,), after, before))
-
-
-def _concatenate(reader: Reader, node: fx.Node) -> None:
-    given = _arguments(node)
-    parts = [reader.number(part) for part in given["tensors"]]
-    shape = reader.shape(node)
-    if None in parts or given["dim"] % (len(shape) + 1) != 1 or len(shape) == 2:
-        raise reader.refused(node, "along another axis than the channels, or with a constant")
-    known = tuple(part for part in parts if part is not None)
-    lengths = tuple(reader.operations[part].shape[0] for part in known)
-    reader.keep(node, Concatenation(known, shape, lengths))
-
-
 def _sum(reader: Reader, node: fx.Node) -> None:
-    given = _arguments(node)
+    given = arguments_of(node)
     sign = 1.0 if name_of(node).startswith("add") else -1.0
     alpha = sign * float(given["alpha"])
     if name_of(node) == "rsub":
@@ -211,8 +105,8 @@ def _sum(reader: Reader, node: fx.Node) -> None:
     first, second = reader.number(given["self"]), reader.number(given["other"])
     shape = reader.shape(node)
     if first is not None and second is not None:
-        _same_shapes(reader, node, (first, second))
-        reader.keep(node, Sum((first, second), shape, (1.0, alpha)))
+        pair = (expanded(reader, node, first), expanded(reader, node, second))
+        reader.keep(node, Sum(pair, shape, (1.0, alpha)))
     elif first is not None:
         constant = reader.tensor(given["other"])
         assert constant is not None
@@ -225,12 +119,16 @@ def _sum(reader: Reader, node: fx.Node) -> None:
 
 
 def _product(reader: Reader, node: fx.Node) -> None:
-    given = _arguments(node)
+    given = arguments_of(node)
     first, second = reader.number(given["self"]), reader.number(given["other"])
-    if first is not None and second is not None:
-        raise reader.refused(node, "of two values that depend on the input")
     quotient = name_of(node).startswith("div")
-    if first is None and quotient:
+    if first is not None and second is not None and not quotient:
+        pair = (expanded(reader, node, first), expanded(reader, node, second))
+        shape = reader.shape(node)
+        same = pair[0] == pair[1]
+        reader.keep(node, Square(pair[:1], shape) if same else Product(pair, shape))
+        return
+    if second is not None and quotient:
         raise reader.refused(node, "by a value that depends on the input")
     if given.get("rounding_mode") is not None:
         raise reader.refused(node, "with rounding_mode")
@@ -241,20 +139,39 @@ def _product(reader: Reader, node: fx.Node) -> None:
     _scale(reader, node, source, constant.reciprocal() if quotient else constant, _NONE)
 
 
+def _gated(reader: Reader, node: fx.Node) -> None:
+    """One half times the sigmoid of the other."""
+    axis, source = int(arguments_of(node)["dim"]), reader.source(node)
+
+    def half(number: int, value: Tensor) -> Tensor:
+        return value.chunk(2, axis)[number]
+
+    halves = [reader.add(copies(reader, node, source, partial(half, k))) for k in (0, 1)]
+    shape = reader.shape(node)
+    gate = reader.add(Sigmoid((halves[1],), shape))
+    reader.keep(node, Product((halves[0], gate), shape))
+
+
+def _negative(reader: Reader, node: fx.Node) -> None:
+    _scale(reader, node, reader.source(node), -_ONE, _NONE)
+
+
+def _typed(reader: Reader, node: fx.Node) -> None:
+    [before] = [argument for argument in node.all_input_nodes if argument in reader.numbers][:1]
+    if node.meta["val"].dtype != before.meta["val"].dtype:
+        raise reader.refused(node, f"to {node.meta['val'].dtype}")
+    reader.same(node)
+
+
 def _dropout(reader: Reader, node: fx.Node) -> None:
-    if _arguments(node)["train"]:
+    if arguments_of(node)["train"]:
         raise reader.refused(node, "at random even in eval mode")
     reader.same(node)
 
 
-def _negative(reader: Reader, node: fx.Node) -> None:
-    _scale(reader, node, _source(reader, node, node.args[0]), -_ONE, _NONE)
-
-
 def _scale(reader: Reader, node: fx.Node, source: int, factor: Tensor, shift: Tensor) -> None:
     shape = reader.shape(node)
-    if reader.operations[source].shape != shape:
-        raise reader.refused(node, "with a constant that makes the value larger")
+    source = expanded(reader, node, source)
     factor, shift = (_example(reader, node, part, shape) for part in (factor, shift))
     reader.keep(node, Scale((source,), shape, factor, shift, shift.abs(), 3))
 
@@ -268,44 +185,33 @@ def _example(reader: Reader, node: fx.Node, constant: Tensor, shape: Shape) -> T
     return constant.reshape((1,) * (len(shape) - constant.dim()) + tuple(constant.shape))
 
 
-def _same_shapes(reader: Reader, node: fx.Node, sources: tuple[int, ...]) -> None:
-    shape = reader.shape(node)
-    if any(reader.operations[source].shape != shape for source in sources):
-        raise reader.refused(node, "of values of different shapes")
-
-
 OPERATORS: dict[str, Operator] = {
+    **ACTIVATIONS,
+    **COPIES,
+    **MAPS,
+    **WINDOWS,
     "linear": _linear,
     "conv1d": _conv,
     "conv2d": _conv,
     "batch_norm": _batch_norm,
-    "avg_pool2d": _average,
-    "adaptive_avg_pool2d": _adaptive,
-    "mean": _mean,
-    "max_pool2d": _max_pool,
-    "relu": _relu,
-    "leaky_relu": _leaky,
-    "tanh": _tanh,
-    "sigmoid": _sigmoid,
-    "flatten": _reshape,
-    "view": _reshape,
-    "reshape": _reshape,
-    "_unsafe_view": _reshape,
-    "squeeze": _reshape,
-    "unsqueeze": _reshape,
-    "cat": _concatenate,
-    "concat": _concatenate,
     "add": _sum,
     "sub": _sum,
     "rsub": _sum,
     "mul": _product,
     "div": _product,
     "neg": _negative,
+    "glu": _gated,
     "dropout": _dropout,
     "feature_dropout": _dropout,
+    "alpha_dropout": _dropout,
+    "feature_alpha_dropout": _dropout,
     "clone": Reader.same,
     "contiguous": Reader.same,
     "detach": Reader.same,
     "alias": Reader.same,
     "identity": Reader.same,
+    "lift_fresh_copy": Reader.same,
+    "to": _typed,
+    "type_as": _typed,
+    "_to_copy": _typed,
 }

@@ -11,6 +11,12 @@ from wellposed.errors import ArgumentError
 
 Operator = Callable[["Reader", fx.Node], None]
 
+_AT_THE_END = (
+    "which has no bounds here; if it is the last, certify the network that returns its argument, "
+    "whose largest entry is the same"
+)
+_WHY = {"softmax": _AT_THE_END, "log_softmax": _AT_THE_END}
+
 
 @final
 class Reader:
@@ -31,10 +37,12 @@ class Reader:
         self.numbers: dict[fx.Node, int] = {}
         self._tensors = tensors
         self._constants: dict[fx.Node, Tensor] = {}
-        self._batch = batch
+        self.batch = batch
+        self._read: dict[fx.Node, None] = {}
 
     def begin(self, node: fx.Node, operation: Operation) -> None:
         """Take the network's input."""
+        self._read[node] = None
         self._keep(node, operation, "input")
 
     def read(self, node: fx.Node) -> None:
@@ -42,19 +50,20 @@ class Reader:
 
         Raises `ArgumentError` if it has no bounds here.
         """
+        self._read[node] = None
         name = name_of(node)
+        if not node.users and not name.endswith("_"):
+            return  # an assertion, or a branch that nobody reads
         reader = self._operators.get(name.rstrip("_"))
         sources = [source for source in node.all_input_nodes if source in self.numbers]
         if not sources:
             self._constant(node)
             return
         if reader is None:
-            raise self.refused(node, "which has no bounds here")
+            raise self.refused(node, _WHY.get(name, "which has no bounds here"))
         reader(self, node)
-        if name.endswith("_"):  # in place: the name of the argument now means the result
-            target = node.args[0]
-            assert isinstance(target, fx.Node)
-            self.numbers[target] = self.numbers[node]
+        if name.endswith("_"):
+            self._overwrite(node)
 
     def refused(self, node: fx.Node, why: str) -> ArgumentError:
         """The sentence that names the operator and its module."""
@@ -64,13 +73,55 @@ class Reader:
         where = f"{kind} {path!r}" if path else kind
         return ArgumentError(
             f"{where} applies {name_of(node)}, {why}; certificates know dense and convolutional "
-            "layers, ReLU, leaky ReLU, tanh, sigmoid, pooling, batch norm in eval mode, sums, "
-            "concatenation of channels, constant factors and offsets, flatten and reshape"
+            "layers, the usual activations, pooling, batch norm in eval mode, sums, products, "
+            "concatenation, resizing, and values that are only moved"
         )
 
     def number(self, argument: Any) -> int | None:
         """Of the operation that an argument is the value of; None for a constant."""
         return self.numbers.get(argument) if isinstance(argument, fx.Node) else None
+
+    def source(self, node: fx.Node, argument: Any = None) -> int:
+        """Of the operation that an argument, the first one if none is given, is the value of.
+
+        Raises `ArgumentError` if it is a constant, while another argument depends on the input.
+        """
+        number = self.number(node.args[0] if argument is None else argument)
+        if number is None:
+            raise self.refused(node, "with a weight that depends on the input")
+        return number
+
+    def function(
+        self,
+        node: fx.Node,
+        change: Callable[[Tensor], Tensor] = lambda tensor: tensor,
+        instead: dict[str, Any] | None = None,
+    ) -> Callable[[Tensor], Any]:
+        """The operator as a function of the one argument that depends on the input.
+
+        Args:
+            node: Of the operator.
+            change: Of the constant tensors among its arguments.
+            instead: Arguments by name, to be taken instead of the node's.
+        """
+        sources = {number for source in node.all_input_nodes if (number := self.number(source))
+                   is not None}  # fmt: skip
+        if len(sources) != 1:
+            raise self.refused(node, "of two values that depend on the input")
+        arguments = {**arguments_of(node), **(instead or {})}
+        target: Any = node.target
+
+        def call(value: Tensor) -> Any:
+            def known(argument: fx.Node) -> Tensor:
+                if argument in self.numbers:
+                    return value
+                constant = self._constants.get(argument)
+                tensor = self._tensors[argument.name] if constant is None else constant
+                return change(tensor.to(value)) if tensor.is_floating_point() else tensor
+
+            return target(**fx.node.map_arg(arguments, known))
+
+        return call
 
     def tensor(self, argument: Any) -> Tensor | None:
         """A constant argument in float64; None where the argument is None."""
@@ -84,8 +135,10 @@ class Reader:
 
     def shape(self, node: fx.Node) -> Shape:
         """Of a node's value for one example."""
-        full = tuple(int(side) for side in node.meta["val"].shape)
-        if not full or full[0] != self._batch:
+        value = node.meta["val"]
+        first = value if isinstance(value, Tensor) else value[0]
+        full = tuple(int(side) for side in first.shape)
+        if not full or full[0] != self.batch:
             raise self.refused(node, f"whose value of shape {full} is not a batch of examples")
         return full[1:]
 
@@ -112,6 +165,22 @@ class Reader:
         self.names.append(name)
         self.numbers[node] = len(self.operations) - 1
 
+    def _overwrite(self, node: fx.Node) -> None:
+        """In place: all names of what was overwritten now mean the result.
+
+        Raises `ArgumentError` if another value that is still read shares memory with it.
+        """
+        target = node.args[0]
+        assert isinstance(target, fx.Node)
+        memory, place = _memory(target)
+        for other in self._read:
+            if other not in self.numbers or _memory(other)[0] != memory:
+                continue
+            if other is target or _memory(other) == (memory, place):
+                self.numbers[other] = self.numbers[node]
+            elif any(user not in self._read for user in other.users):
+                raise self.refused(node, "which writes into a part of a value that is read later")
+
     def _constant(self, node: fx.Node) -> None:
         """Compute what does not depend on the input."""
 
@@ -125,6 +194,23 @@ class Reader:
             self._constants[node] = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]
         except KeyError as error:
             raise self.refused(node, "on something that is no parameter") from error
+
+
+def _memory(node: fx.Node) -> tuple[int, tuple[int, ...]]:
+    """Which memory a value lies in, and where in it; -1 for none of its own."""
+    value = node.meta.get("val")
+    if not isinstance(value, Tensor):
+        return -1, ()
+    where = (value.storage_offset(), *value.shape, *value.stride())
+    return value.untyped_storage()._cdata, where
+
+
+def arguments_of(node: fx.Node) -> dict[str, Any]:
+    """All arguments by name, with defaults."""
+    schema = node.target._schema  # type: ignore[union-attr]
+    given = dict(zip((a.name for a in schema.arguments), node.args, strict=False))
+    defaults = {a.name: a.default_value for a in schema.arguments}
+    return {**defaults, **given, **node.kwargs}
 
 
 def name_of(node: fx.Node) -> str:

@@ -22,6 +22,7 @@ from wellposed.certify._bounds import Bounds
 from wellposed.certify._field import Field, as_field
 from wellposed.certify._max_pool import MaxPool
 from wellposed.certify._operation import Affine, Input, count
+from wellposed.certify._product import Product
 from wellposed.certify._region import least_change
 from wellposed.certify._window import Window
 
@@ -103,15 +104,22 @@ class Substitution:
                     return found
             window = rows.pending.pop(number)
             self.peak = max(self.peak, window.values[0].numel())
-            if isinstance(operation, Affine):
-                self._affine(rows, number, operation, window)
-            elif isinstance(operation, Activation):
-                self._activation(rows, number, operation, window)
-            elif isinstance(operation, MaxPool):
-                self._max_pool(rows, number, operation, window)
-            else:
-                self._input(rows, window)
+            self._through(rows, number, window)
         return torch.maximum(found, self._settled(rows))
+
+    def _through(self, rows: Rows, number: int, window: Window) -> None:
+        """From the value of an operation to those that it takes."""
+        operation = self._graph.operations[number]
+        if isinstance(operation, Affine):
+            self._affine(rows, number, operation, window)
+        elif isinstance(operation, Activation):
+            self._activation(rows, number, operation, window)
+        elif isinstance(operation, MaxPool):
+            self._max_pool(rows, number, operation, window)
+        elif isinstance(operation, Product):
+            self._product(rows, number, operation, window)
+        else:
+            self._input(rows, window)
 
     def _affine(self, rows: Rows, number: int, operation: Affine, window: Window) -> None:
         if number not in self._absorbed():
@@ -164,6 +172,12 @@ class Substitution:
         self._pass_on(
             rows, operation.inputs, [operation.route(Window(values, window.corner), place)]
         )
+
+    def _product(self, rows: Rows, number: int, operation: Product, window: Window) -> None:
+        first, second, at, off = self._field(number).at(window, rows.images)
+        rows.add(_dot(window.values, at) - _dot(window.values.abs(), off))
+        parts = [Window(window.values * slope, window.corner) for slope in (second, first)]
+        self._pass_on(rows, operation.inputs, parts)
 
     def _input(self, rows: Rows, window: Window) -> None:
         region = self.bounds.region
@@ -225,6 +239,8 @@ class Substitution:
                 values = self._activation_field(number, operation)
             elif isinstance(operation, MaxPool):
                 values = self._max_pool_field(operation)
+            elif isinstance(operation, Product):
+                values = self._product_field(operation)
             else:
                 values = self._input_field()
             self._fields[number] = as_field(values)
@@ -276,6 +292,20 @@ class Substitution:
             * operation.apply(torch.maximum(low.abs(), high.abs()))
         )
         return [place.double(), decided.double(), ceiling + own * ceiling.abs(), added]
+
+    def _product_field(self, operation: Product) -> list[Tensor]:
+        """The middles, and the plane's constant, off by what lies between and all rounding."""
+        sides = (self.bounds.low, self.bounds.high)
+        lows, highs = ([side[k] for k in operation.inputs] for side in sides)
+        first, second, apart = operation.plane(lows, highs)
+        at = -first * second
+        reaches = [
+            torch.maximum(low.abs(), high.abs()) for low, high in zip(lows, highs, strict=True)
+        ]
+        size = reaches[0] * reaches[1]
+        own = DOUBLE.gamma(count(operation.shape) + 16)
+        off = operation.error(size, self.bounds.program) + apart + 8 * own * size
+        return [first, second, at, off * (1 + 4 * own)]
 
     def _input_field(self) -> list[Tensor]:
         region, room = self.bounds.region, 1 + 4 * DOUBLE.unit
