@@ -23,6 +23,7 @@ from wellposed.perturb._pool import Pool
 from wellposed.perturb._rungs import Rung, fallback, rungs_of
 
 _POOL = Pool()
+_LOOKED, _QUERIES = 32, 150  # examples that suspicions look at, and what a search may ask there
 _PLANTED, _FEWEST = 12, 4  # examples next to which a point is planted, and how many must succeed
 
 
@@ -99,10 +100,10 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
     An attack gives a valid upper bound of robust accuracy whatever is spent on it. So a cheap one
     meets all examples, and those that end nearest to the boundary, by the best margin found, meet
     dear ones. That is a good order of priority unless the margin itself misleads, as in networks
-    that mask their gradients. So `suspicions` are looked for, where about half of the examples are
-    left; and if there is one, all that is left at any radius meets the rungs of `full`, 50 steps of
-    APGD on a copy of the model in float64, and 1000 queries of `Square`, or `RandomSearch` for
-    inputs that are no images.
+    that mask their gradients. So `suspicions` are looked for on 32 examples that are left, where
+    about half of all are; and if there is one, all that is left at any radius meets the rungs of
+    `full`, 50 steps of APGD on a copy of the model in float64, and 1000 queries of `Square`, or
+    `RandomSearch` for inputs that are no images.
 
     - `fast`: APGD for 7 steps; 20 more on the nearest 20 %; two targets of 40 steps on the nearest
       8 %. At most about 17 gradients per example.
@@ -231,6 +232,7 @@ class _Climb:
         found, known = suspicions(
             self.model, self.inputs, self.labels, ball, state.attacked(),
             self.states[k - 1].attacked() if k > 0 else None, **self.given, pool=self.pool,
+            examples=_LOOKED, queries=_QUERIES,
         )  # fmt: skip
         tested = self._planted(state, ball, [rung.attack for rung in rungs])
         found = replace(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wellposed.perturb._ball import Ball, Bounds, Room, inner_bounds, like_rows
 from wellposed.perturb._hashed import hashed_uniform
 from wellposed.perturb._objective import class_logits, is_broken, margin
+from wellposed.perturb._quick import Quick
 
 Values: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(logits, labels) -> one value per example: an `Objective`, or any such function."""
@@ -32,6 +33,7 @@ class Game:
         smallest: Whether the smallest perturbation that breaks an example is looked for, so that
             an example does not leave when it is broken.
         deepest: Whether the point with the least margin is looked for, with the same consequence.
+        quick: The model for the search; None takes the model itself.
     """
 
     model: nn.Module
@@ -41,6 +43,12 @@ class Game:
     length: int
     smallest: bool = False
     deepest: bool = False
+    quick: Quick | None = None
+
+    @property
+    def rough(self) -> bool:
+        """Whether margins of the search are known to few digits only."""
+        return self.quick is not None and self.quick.rough
 
 
 @final
@@ -173,7 +181,7 @@ class Rows:
     def logits(self, x: Tensor) -> Float[Tensor, "n classes"]:
         """The logits at these points. Cost: one forward pass each."""
         with torch.no_grad():
-            logits = self._forward(x)
+            logits = self._search(x)
         self.columns["forwards"] += 1
         self._watch(x, logits)
         return logits
@@ -200,7 +208,7 @@ class Rows:
         gradient.
         """
         x = x.detach().requires_grad_()
-        logits = self._forward(x)
+        logits = self._search(x)
         values = [objective(logits, self.labels) for objective in objectives]
         slopes = [_slope(v, x, retain=k + 1 < len(values)) for k, v in enumerate(values)]
         self.columns["gradients"] += len(values)
@@ -234,8 +242,8 @@ class Rows:
         places = torch.cat([(~last).nonzero(), last.nonzero()]).squeeze(1).argsort()
         moving = x[~last].detach().requires_grad_()
         with torch.no_grad():
-            rest = self._forward(x[last])
-        logits = torch.cat([self._forward(moving), rest])[places] if len(moving) else rest
+            rest = self._search(x[last])
+        logits = torch.cat([self._search(moving), rest])[places] if len(moving) else rest
         values = objective(logits, self.labels)
         slopes = torch.zeros_like(x)
         if len(moving):
@@ -244,6 +252,19 @@ class Rows:
         self.columns["forwards"] += last
         self._watch(x.detach(), logits.detach())
         return values.detach(), slopes
+
+    def settle(self, which: Tensor) -> None:
+        """Ask the model itself about the points that are kept of rows that are not broken."""
+        places = (which & ~self.broken).nonzero().squeeze(1)
+        if len(places):
+            x = self.best[places]
+            with torch.no_grad():
+                self.margin[places] = margin(self._forward(x), self.labels[places])
+            self.columns["forwards"][places] += 1
+            self._break(places[is_broken(self.margin[places])])
+
+    def _search(self, x: Tensor) -> Tensor:
+        return class_logits((self.game.quick or self.game.model)(x), len(x))
 
     def _forward(self, x: Tensor) -> Tensor:
         return class_logits(self.game.model(x), len(x))
@@ -263,9 +284,12 @@ class Rows:
         breaks = is_broken(margins)
         places = places[(breaks | (margins < self.margin))[places]]
         self.best[places], self.margin[places] = x[places], margins[places]
-        places = places[breaks[places]]
+        self._break(places[breaks[places]])
+
+    def _break(self, places: Tensor) -> None:
+        """Note that the points that are kept of these rows break."""
         self.broken[places] = True
-        self.size[places] = self.game.ball.distance(x[places], self.center[places])
+        self.size[places] = self.game.ball.distance(self.best[places], self.center[places])
 
     def _confirm(self, x: Tensor, margins: Tensor, places: Tensor) -> None:
         """Ask the model again about the points that seem to break, in a pass of their own."""

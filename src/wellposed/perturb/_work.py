@@ -97,6 +97,8 @@ class Work:
         if not (self.game.smallest or self.game.deepest):
             gone = gone | rows.broken
         if gone.any():
+            if self.game.rough:
+                rows.settle(gone)
             for name in _RESULTS:
                 self.known[name][rows.index[gone]] = rows.columns[name][gone]
         again = over & ~gone
@@ -144,7 +146,7 @@ class Work:
     def name(self, batch: int) -> str:
         """The fingerprint of all that decides about the result."""
         game = self.game
-        kept = [game.smallest, game.deepest]
+        kept = [game.smallest, game.deepest, game.rough]
         said = [repr(self.attack), repr(game.ball), game.seed, game.length, *kept, batch]
         digest = sha256(json.dumps(said).encode())
         weights = [*game.model.parameters(), *game.model.buffers()]
