@@ -178,3 +178,44 @@ def test_refuses_what_is_no_attack(change):
         APGD(**change)
     with pytest.raises(ArgumentError, match="in the L1 norm needs at least 4 steps, got steps=3"):
         APGD(3)(MODEL, X, Y, L1(1.0))
+
+
+def test_a_leap_begins_where_the_gradient_at_the_input_points():
+    ball, objective = BALLS["L2"], CrossEntropy()
+    x, y = X[:30].clone().requires_grad_(), Y[:30]
+    (slope,) = torch.autograd.grad(objective(MODEL(x), y).sum(), x)
+    there = ball.project(x.detach() + ball.eps * ball.steepest(slope), x.detach())
+    told = APGD(5, objective)(MODEL, X[:30], y, ball, begin=there)
+    leapt = APGD(5, objective, leap=True)(MODEL, X[:30], y, ball)
+    assert torch.equal(told.broken, leapt.broken)
+    torch.testing.assert_close(told.examples, leapt.examples)
+    assert torch.equal(told.gradients + 1, leapt.gradients)
+    assert torch.equal(told.forwards - 1, leapt.forwards)
+
+
+def test_a_leap_without_a_slope_or_into_another_round_begins_at_random():
+    class Flat(nn.Module):
+        def forward(self, x):
+            return torch.stack([1 + 0 * x[:, 0], 0 * x[:, 0]], 1)
+
+    x, y = torch.rand(6, 3), torch.zeros(6, dtype=torch.int64)
+    seen = []
+    for leap in (False, True):
+        model = nn.Sequential(Flat())
+        model.register_forward_hook(lambda _, given, __, leap=leap: seen.append((leap, given[0])))
+        APGD(2, restarts=2, leap=leap)(model, x, y, BALLS["Linf"])
+    plain, leapt = ([given for flag, given in seen if flag is leap] for leap in (False, True))
+    for one, other in zip(plain, leapt, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_no_leap_where_the_caller_says_where_to_begin():
+    ball = BALLS["Linf"]
+    plain, leapt = (APGD(4, leap=f)(MODEL, X[:20], Y[:20], ball, begin=X[:20]) for f in (0, 1))
+    assert torch.equal(plain.examples, leapt.examples)
+    assert torch.equal(plain.gradients, leapt.gradients)
+
+
+def test_a_leap_refuses_labels_that_are_no_classes():
+    with pytest.raises(ArgumentError, match=r"labels go from 0 to 9 .* got 0 to 11"):
+        APGD(2, leap=True)(MODEL, X[:3], torch.tensor([0, 1, 11]), BALLS["Linf"])

@@ -38,12 +38,14 @@ class APGD(Attack):
         steps: N, at least 1, in the L1 norm at least 4.
         objective: What is made large. AutoAttack takes `CrossEntropy` here.
         restarts: How often an example that does not break is attacked, at least 1.
+        leap: Whether to begin, in the first round, a whole radius along the gradient at the input,
+            rather than at a random point. Not in the L1 norm.
 
     Raises:
         ArgumentError: Outside these ranges.
 
     Cost: per restart at most N gradients and one forward pass per example (N + 2 gradients in the
-    L1 norm), and one forward pass at the inputs.
+    L1 norm), and one forward pass at the inputs, or with `leap` one gradient there.
 
     References:
         Croce and Hein, Reliable evaluation of adversarial robustness with an ensemble of diverse
@@ -54,6 +56,12 @@ class APGD(Attack):
     steps: int = 100
     objective: Objective = field(default_factory=Margin)
     restarts: int = 1
+    leap: bool = False
+
+    @property
+    def opening(self) -> Objective | None:
+        """The objective, if the gradient at the inputs says where to begin."""
+        return self.objective if self.leap else None
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, f"APGD needs at least 1 step, got steps={self.steps}")
@@ -68,7 +76,7 @@ class APGD(Attack):
         return self.restarts
 
     def start(self, rows: Rows) -> None:
-        """At a random point, uniform in the ball."""
+        """At a random point, uniform in the ball, or where the gradient at the input points."""
         begin_climb(rows)
 
     def step(self, rows: Rows) -> None:
@@ -92,7 +100,7 @@ def begin_climb(rows: Rows) -> None:
     if rows.game.ball.norm == "l1":
         begin_sparse(rows)
         return
-    x = rows.begin(random=True)
+    x = rows.leap()
     size = torch.full_like(rows.margin, 2 * rows.game.ball.eps)
     rows.state |= {
         "x": x,

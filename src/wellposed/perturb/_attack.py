@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from wellposed.errors import require
 from wellposed.perturb._attacked import Attacked
 from wellposed.perturb._ball import Ball, Bounds, inner_bounds
+from wellposed.perturb._objective import Objective
 from wellposed.perturb._pool import Pool
 from wellposed.perturb._rows import Game, Rows
 
@@ -25,6 +26,11 @@ class Attack(ABC):
 
     smallest: bool = False
     """Whether the nearest point that breaks is looked for, rather than any in the ball."""
+
+    @property
+    def opening(self) -> Objective | None:
+        """What is to be climbed at the inputs: then the look at them gives "slope", a column."""
+        return None
 
     @abstractmethod
     def length(self, ball: Ball) -> int:

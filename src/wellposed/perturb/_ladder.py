@@ -106,9 +106,11 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
     `RandomSearch` for inputs that are no images.
 
     - `fast`: APGD for 7 steps; 20 more on the nearest 20 %; two targets of 40 steps on the nearest
-      8 %. At most about 17 gradients per example.
+      8 %. At most about 18 gradients per example.
     - `standard`: APGD for 10 steps; 50 with cross-entropy on the nearest 30 %; four targets of 50
-      steps on the nearest 15 %, in the L1 norm 30 %. At most about 55, in the L1 norm 85.
+      steps on the nearest 15 %, in the L1 norm 30 %. At most about 56, in the L1 norm 85.
+
+      The first steps of these two begin where the gradient at the input points, but not in L1.
     - `full`: APGD for 100 steps with cross-entropy, then nine targets of 100 steps, on all. At most
       1000.
     - `autoattack`: the protocol of Croce and Hein, for numbers to compare with those of others:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from wellposed.perturb._ball import Ball, Bounds, Room, inner_bounds, like_rows
+from wellposed.perturb._ball import Ball, Bounds, Room, flat, inner_bounds, like_rows
 from wellposed.perturb._hashed import hashed_uniform
 from wellposed.perturb._objective import class_logits, is_broken, margin
 from wellposed.perturb._quick import Quick
@@ -145,6 +145,20 @@ class Rows:
             self._room = self.game.ball.room(self.center, self.game.bounds)
         return self._room
 
+    def leap(self) -> Tensor:
+        """In the first round, where the slope at the center points from there; else a random point.
+
+        The slope has been seen in the look at the inputs, so that this point costs nothing. Where
+        it is zero it points nowhere.
+        """
+        drawn = self.begin(random=True)
+        if "slope" not in self.columns:
+            return drawn
+        slope, ball = self.columns["slope"], self.game.ball
+        there = self.project(self.center + ball.eps * ball.steepest(slope))
+        points = (self.round == 0) & flat(ball.steepest(slope) != 0).any(1)
+        return torch.where(like_rows(points, drawn), there, drawn)
+
     def begin(self, *, random: bool) -> Tensor:
         """Where a round starts: at a random point, or at the center; or where the caller says."""
         own = self.center.clone()
@@ -210,7 +224,7 @@ class Rows:
         x = x.detach().requires_grad_()
         logits = self._search(x)
         values = [objective(logits, self.labels) for objective in objectives]
-        slopes = [_slope(v, x, retain=k + 1 < len(values)) for k, v in enumerate(values)]
+        slopes = [slope_of(v, x, retain=k + 1 < len(values)) for k, v in enumerate(values)]
         self.columns["gradients"] += len(values)
         self._watch(x.detach(), logits.detach())
         return torch.stack(values, 1).detach(), torch.stack(slopes, 1)
@@ -247,7 +261,7 @@ class Rows:
         values = objective(logits, self.labels)
         slopes = torch.zeros_like(x)
         if len(moving):
-            slopes[~last] = _slope(values, moving, retain=False)
+            slopes[~last] = slope_of(values, moving)
         self.columns["gradients"] += ~last
         self.columns["forwards"] += last
         self._watch(x.detach(), logits.detach())
@@ -299,7 +313,7 @@ class Rows:
             self.columns["forwards"][places] += 1
 
 
-def _slope(values: Tensor, x: Tensor, *, retain: bool) -> Tensor:
+def slope_of(values: Tensor, x: Tensor, *, retain: bool = False) -> Tensor:
     """The gradient of each value at its own point; zeros where nothing depends on it."""
     if not values.requires_grad:
         return torch.zeros_like(x)

@@ -40,9 +40,9 @@ class Rung:
         require(0 < self.share <= 1, f"a rung needs a share in (0, 1], got {self.share}")
 
 
-def _fast(_ball: Ball) -> tuple[Rung, ...]:
+def _fast(ball: Ball) -> tuple[Rung, ...]:
     return (
-        Rung(APGD(7)),
+        Rung(APGD(7, leap=ball.norm != "l1")),
         Rung(APGD(20), 0.2),
         Rung(TargetedAPGD(40, targets=2), 0.08),
     )
@@ -51,7 +51,7 @@ def _fast(_ball: Ball) -> tuple[Rung, ...]:
 def _standard(ball: Ball) -> tuple[Rung, ...]:
     sparse = ball.norm == "l1"  # there APGD converges later, and its short climbs rank less well
     return (
-        Rung(APGD(10)),
+        Rung(APGD(10, leap=not sparse)),
         Rung(APGD(50, CrossEntropy()), 0.3),
         Rung(TargetedAPGD(50, targets=4), 0.3 if sparse else 0.15),
     )

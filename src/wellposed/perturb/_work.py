@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from wellposed.errors import DataError, require
-from wellposed.perturb._objective import class_logits, is_broken, margin
-from wellposed.perturb._rows import Game, Rows
+from wellposed.perturb._objective import Objective, class_logits, is_broken, margin
+from wellposed.perturb._rows import Game, Rows, slope_of
 from wellposed.runs import atomic_write
 
 _RESULTS = ("examples", "broken", "margin", "size", "gradients", "forwards")
@@ -22,6 +22,10 @@ _CLOCKS = ("index", "clock", "round", "gradients", "forwards")
 @runtime_checkable
 class Steps(Protocol):
     """An attack as the pool sees it: a first state and a step, both on whole batches."""
+
+    @property
+    def opening(self) -> Objective | None:
+        """What is to be climbed at the inputs, if their gradients are wanted before the start."""
 
     def rounds(self, classes: int) -> int:
         """How often an example that does not break is attacked from the start."""
@@ -61,23 +65,34 @@ class Work:
     def look(self, batch: int) -> None:
         """Ask the model about the inputs themselves: those that break already are done."""
         center, labels = self.known["center"], self.known["labels"]
-        with torch.no_grad():
-            parts = [class_logits(self.game.model(x), len(x)) for x in center.split(batch)]
-        clean = torch.cat(parts) if parts else center.new_zeros(0, 2)
-        least, most = (int(v) for v in labels.aminmax()) if len(labels) else (0, 0)
-        require(
-            least >= 0 and most < clean.shape[1],
-            f"labels go from 0 to {clean.shape[1] - 1} for a model of {clean.shape[1]} classes, "
-            f"got {least} to {most}",
-        )
+        opening = None if "begin" in self.known else self.attack.opening
+        clean = self._asked(batch, opening) if len(center) else center.new_zeros(0, 2)
+        _require_classes(labels, clean)
         lead = margin(clean, labels)
         broken = is_broken(lead)
         size = torch.where(broken, 0.0, torch.inf).double()
         self.known |= {"clean": clean, "margin": lead, "broken": broken, "size": size}
-        self.known["forwards"] += 1
+        self.known["forwards" if opening is None else "gradients"] += 1
         self.queue = (~broken).nonzero().squeeze(1)
         if self.game.ball.eps == 0:  # there is nothing else to look at
             self.queue = self.queue[:0]
+
+    def _asked(self, batch: int, opening: Objective | None) -> Tensor:
+        """The logits of the inputs; with an opening also its gradients, as a column."""
+        center, labels = self.known["center"], self.known["labels"]
+        if opening is None:
+            with torch.no_grad():
+                parts = [class_logits(self.game.model(x), len(x)) for x in center.split(batch)]
+            return torch.cat(parts)
+        logits, slopes = [], []
+        for x, y in zip(center.split(batch), labels.split(batch), strict=True):
+            given = x.clone().requires_grad_()
+            out = class_logits(self.game.model(given), len(x))
+            _require_classes(y, out)
+            slopes.append(slope_of(opening(out, y), given))
+            logits.append(out.detach())
+        self.known["slope"] = torch.cat(slopes)
+        return torch.cat(logits)
 
     def fill(self, batch: int) -> bool:
         """Take examples from the queue until the batch is full; whether anything is left to do."""
@@ -166,3 +181,12 @@ class Work:
         self.attack.start(rows)
         rows.tick()
         return rows
+
+
+def _require_classes(labels: Tensor, logits: Tensor) -> None:
+    least, most = (int(v) for v in labels.aminmax()) if len(labels) else (0, 0)
+    require(
+        least >= 0 and most < logits.shape[1],
+        f"labels go from 0 to {logits.shape[1] - 1} for a model of {logits.shape[1]} classes, "
+        f"got {least} to {most}",
+    )
