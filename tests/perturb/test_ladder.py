@@ -46,7 +46,7 @@ def test_budgets_cost_what_the_docstring_says():
         for name in ("fast", "standard", "full")
     }
     assert each["fast"] == pytest.approx(8 + 0.2 * 20 + 0.08 * 80)
-    assert each["standard"] == pytest.approx(10 + 8 / 25 * 50 + 4 / 25 * 200)
+    assert each["standard"] == pytest.approx(11 + 8 / 25 * 50 + 4 / 25 * 200)
     assert each["full"] == pytest.approx(1000)
     assert LADDERS["full"](Linf(0.1))[1].attack.targets == 9
 
