@@ -18,6 +18,7 @@ MEMBERS = {
     "exact": InputGradient(0.3, estimator="exact"),
     "half": InputGradient(0.3, share=0.5),
     "symmetric": InputGradient(0.3, symmetric=True),
+    "noise": InputGradient(0.3, noise=0.01),
     "jacobian": JacobianNorm(0.1),
     "jacobian, exact": JacobianNorm(0.1, projections=None),
     "curvature": Curvature(2.0, h=0.3),

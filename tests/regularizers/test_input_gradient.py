@@ -120,7 +120,8 @@ def test_power_1_weighs_the_two_losses(batch, deep, weight):
 
 
 @pytest.mark.parametrize(
-    ("how", "passes"), [({}, 2), ({"symmetric": True}, 3), ({"estimator": "exact"}, 1)]
+    ("how", "passes"),
+    [({}, 2), ({"symmetric": True}, 3), ({"noise": 0.1}, 3), ({"estimator": "exact"}, 1)],
 )
 def test_the_forward_pass_of_the_loss_is_shared(batch, deep, how, passes):
     seen = []
@@ -136,6 +137,42 @@ def test_a_share_of_the_batch_is_its_front(batch, deep, estimator):
     front = InputGradient(0.3, estimator=estimator).penalty(deep, inputs[:5], targets[:5])
     torch.testing.assert_close(part, front, rtol=1e-12, atol=0)
     assert InputGradient(0.1, power=1, share=0.5).adversary is None
+
+
+@pytest.mark.parametrize(("norm", "order"), [("linf", 1), ("l2", 2)])
+def test_noise_adds_its_variance_where_the_loss_is_linear(norm, order):
+    # There D = |g|_q + g . eta / h, and eta is uniform in its ball.
+    generator = torch.Generator().manual_seed(0)
+    model = nn.Linear(6, 1).double()
+    nn.init.normal_(model.weight, generator=generator)
+    g, h, noise = model.weight[0].detach(), 0.1, 0.2
+    inputs = torch.zeros(20_000, 6, dtype=torch.float64)
+    targets = torch.zeros(len(inputs), dtype=torch.int64)
+    size = torch.linalg.vector_norm(g, order)
+    second = {"linf": noise**2 / 3, "l2": noise**2 / 8}[norm] * g.square().sum() / h**2
+    for power, wanted in ((1, size), (2, (size**2 + second) / 2)):
+        term = InputGradient(1.0, norm=norm, power=power, h=h, noise=noise)
+        found = term.penalty(model.eval(), inputs, targets, lambda outputs, _: outputs[:, 0])
+        torch.testing.assert_close(found, wanted, rtol=0.02, atol=0)
+
+
+def test_noise_moves_to_where_the_direction_is_taken(deep, batch):
+    # A far point of a tanh network: the steepest direction there is another one than at x.
+    inputs, targets = batch
+    term = InputGradient(1.0, power=1, h=0.1, noise=3.0)
+    found = term.penalty(deep.eval(), inputs, targets)
+    generator = torch.Generator().manual_seed(0)
+    far = inputs + torch.empty_like(inputs).uniform_(-3.0, 3.0, generator=generator)
+
+    def losses(x):
+        return functional.cross_entropy(deep(x), targets, reduction="none")
+
+    g = torch.func.grad(lambda x: losses(x).sum())(far)
+    wanted = (losses(far + 0.1 * g.sign()) - losses(inputs)).mean() / 0.1
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=0)
+    assert torch.equal(found, term.penalty(deep, inputs, targets))
+    deep.train()
+    assert not torch.equal(*(term.penalty(deep, inputs, targets) for _ in range(2)))
 
 
 @pytest.mark.parametrize("estimator", ["fd", "exact"])
@@ -168,6 +205,7 @@ def test_the_step_is_chosen_by_the_power():
 def test_it_has_an_adversary_where_it_trains_on_perturbed_inputs():
     assert InputGradient(0.1).adversary is None
     assert InputGradient(0.1, power=1, h=0.2).adversary is None
+    assert InputGradient(0.1, power=1, noise=0.1).adversary is None
     assert InputGradient(0.1, power=1).adversary.ball.eps == 0.1
 
 
@@ -182,7 +220,9 @@ def test_it_has_an_adversary_where_it_trains_on_perturbed_inputs():
         ({"estimator": "fft"}, "estimators fd and exact"),
         ({"h": 0.0}, "length h > 0"),
         ({"share": 0.0}, "share of the batch"),
-        ({"h": 0.1, "estimator": "exact"}, "leave out h and symmetric"),
+        ({"h": 0.1, "estimator": "exact"}, "leave out h, symmetric and"),
+        ({"noise": -0.1}, "radius noise >= 0"),
+        ({"noise": 0.1, "estimator": "exact"}, "leave out h, symmetric and"),
     ],
 )
 def test_what_is_outside_its_range_is_refused(arguments, words):

@@ -79,10 +79,7 @@ class Adversary:
             noise = torch.empty_like(center).normal_(std=_NEAR, generator=generator)
             return self._inside(center + noise, center)
         radius = self.ball.eps * (2 if self.start == "wide" else 1)
-        if isinstance(self.ball, Linf):
-            noise = torch.empty_like(center).uniform_(-radius, radius, generator=generator)
-            return (center + noise).clamp_(*self.bounds)
-        return self.ball.resized(radius).random(center, self.bounds, generator)
+        return scattered(self.ball.resized(radius), center, self.bounds, generator)
 
     def _inside(self, moved: Tensor, center: Tensor) -> Tensor:
         """The nearest point allowed. A training claims nothing, so a box is exact up to an ulp."""
@@ -102,6 +99,16 @@ class Adversary:
             f"{float(least):g} to {float(most):g}; put standardize = false into [data], so that "
             "eps is in the units of raw inputs, or give the bounds of what the model is given",
         )
+
+
+def scattered(
+    ball: Ball, center: Tensor, bounds: Bounds, generator: torch.Generator | None
+) -> Tensor:
+    """A random point of the ball around each input, of a box up to an ulp."""
+    if isinstance(ball, Linf):
+        noise = torch.empty_like(center).uniform_(-ball.eps, ball.eps, generator=generator)
+        return (center + noise).clamp_(*bounds)
+    return ball.random(center, bounds, generator)
 
 
 def ball_of(norm: Norm, eps: float, owner: str) -> Ball:

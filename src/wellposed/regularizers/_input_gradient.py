@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wellposed.errors import require
 from wellposed.perturb import Ball
-from wellposed.regularizers._adversary import Adversary, Norm, ball_of
+from wellposed.regularizers._adversary import Adversary, Norm, ball_of, scattered
 from wellposed.regularizers._base import Evaluated, Point
 from wellposed.regularizers._batch import BatchRegularizer, require_weight
-from wellposed.regularizers._still import differentiable, still
+from wellposed.regularizers._still import differentiable, generator_of, still
 
 _STEP = 0.01
+_EVERYWHERE = (-math.inf, math.inf)
 
 
 @final
@@ -41,6 +42,12 @@ class InputGradient(BatchRegularizer):
     $\lambda = h$ it is training on $x + h v$, the fast gradient sign method where p = inf; the
     clean branch then has no weight and is not differentiated.
 
+    Over a long h the loss can become crooked instead of flat, so that the step from x no longer
+    leads where it grows: catastrophic overfitting. `noise` is the remedy: with a random point
+    $\eta$ of the ball of this radius, drawn for each input, v is the steepest direction at
+    $x + \eta$ and $D = (\ell(x + \eta + h v) - \ell(x))/h$; what $\eta$ alone does to the loss
+    is 0 in the mean, to first order. In eval mode it is a fixed draw.
+
     Args:
         weight: $\lambda \ge 0$; for power 1 the radius to be robust in.
         norm: p of the perturbation: "linf" makes q = 1, "l2" 2, "l1" infinity.
@@ -49,14 +56,17 @@ class InputGradient(BatchRegularizer):
             1, else 0.01. Below 0.001 it measures the rounding of float32.
         estimator: "fd", or "exact": g by differentiating twice.
         symmetric: $D = (\ell(x + h v) - \ell(x - h v)) / 2h$, without the term of first order.
+        noise: Radius >= 0 of $\eta$, in the units of the inputs; as long as h is a good choice.
         share: Of the batch, from its front, on which R is estimated, in (0, 1].
 
     Raises:
-        ArgumentError: If one is outside its range, or h is given with the exact estimator.
+        ArgumentError: If one is outside its range, or h, symmetric or noise is given with the exact
+            estimator.
 
     Cost: with F a forward pass, B a gradient and Bx one to the inputs, 2F + Bx + 2B instead of
-    F + B, and with a share s of the batch F + B + Bx + s (F + B); 2F + Bx + B where $\lambda = h$;
-    one more F + B if symmetric; exact, F + Bx and their gradient.
+    F + B, and with a share s of the batch F + B + Bx + s (F + B); with noise
+    F + B + s (2F + Bx + B); 2F + Bx + B where $\lambda = h$; one more F + B if symmetric; exact,
+    F + Bx and their gradient.
 
     References:
         Finlay and Oberman, Scaleable input gradient regularization for adversarial robustness,
@@ -71,6 +81,7 @@ class InputGradient(BatchRegularizer):
     estimator: Literal["fd", "exact"] = "fd"
     symmetric: bool = False
     share: float = 1.0
+    noise: float = 0.0
 
     citation: ClassVar[str] = """\
 @article{finlay2019scaleable,
@@ -88,10 +99,11 @@ class InputGradient(BatchRegularizer):
         require(good, f"{owner} has the powers 1, 2 and 'max', got power={self.power!r}")
         good = self.estimator in {"fd", "exact"}
         require(good, f"{owner} has the estimators fd and exact, got estimator={self.estimator!r}")
-        given = self.h is not None or self.symmetric
+        given = self.h is not None or self.symmetric or self.noise != 0
         require(
             self.estimator == "fd" or not given,
-            f"{owner} with estimator='exact' has no finite difference; leave out h and symmetric",
+            f"{owner} with estimator='exact' has no finite difference; leave out h, symmetric and "
+            "noise",
         )
         require(
             self.h is None or 0 < self.h < float("inf"),
@@ -99,6 +111,8 @@ class InputGradient(BatchRegularizer):
         )
         good = 0 < self.share <= 1
         require(good, f"{owner} needs a share of the batch in (0, 1], got share={self.share:g}")
+        good = 0 <= self.noise < float("inf")
+        require(good, f"{owner} needs a finite radius noise >= 0, got noise={self.noise:g}")
 
     @property
     def length(self) -> float:
@@ -113,8 +127,7 @@ class InputGradient(BatchRegularizer):
         if not self._is_one_step:
             return None
         ball = ball_of(self.norm, self.length, "InputGradient")
-        everywhere = (-math.inf, math.inf)
-        return Adversary(ball, everywhere, step=self.length, start="zero", mode="train")
+        return Adversary(ball, _EVERYWHERE, step=self.length, start="zero", mode="train")
 
     @property
     def gradients(self) -> int:
@@ -125,7 +138,7 @@ class InputGradient(BatchRegularizer):
         """See the class."""
         if self._is_one_step:
             return self._one_step(at, inputs)
-        x = differentiable(inputs)
+        x = inputs if self.noise > 0 else differentiable(inputs)
         outputs = at.model(x)
         losses = at.losses(outputs)
         penalty = self.weight * self._reduced(self._sizes(at, x, inputs, losses))
@@ -144,8 +157,9 @@ class InputGradient(BatchRegularizer):
 
     @property
     def _is_one_step(self) -> bool:
-        one_sided = self.estimator == "fd" and not self.symmetric and self.share == 1
-        return self.power == 1 and one_sided and self.weight == self.length
+        one_sided = self.estimator == "fd" and not self.symmetric
+        whole = self.share == 1 and self.noise == 0
+        return self.power == 1 and one_sided and whole and self.weight == self.length
 
     def _one_step(self, at: Point, inputs: Tensor) -> Evaluated:
         """The loss at x + h v, for which x itself is only a place to look from."""
@@ -160,16 +174,19 @@ class InputGradient(BatchRegularizer):
     def _sizes(self, at: Point, x: Tensor, inputs: Tensor, losses: Tensor) -> Tensor:
         """The norm of the gradient, or D, per example of the front of the batch."""
         front = slice(math.ceil(self.share * len(losses)))
-        exact = self.estimator == "exact"
-        (gradient,) = torch.autograd.grad(
-            losses[front].sum(), x, retain_graph=True, create_graph=exact
-        )
-        if exact:
+        if self.estimator == "exact":
+            (gradient,) = torch.autograd.grad(losses[front].sum(), x, create_graph=True)
             order = {"l1": 1, "l2": 2, "linf": math.inf}[self._unit.dual]
             norms: Tensor = torch.linalg.vector_norm(gradient[front].flatten(1), order, dim=1)
             return norms
-        start, move = inputs[front], self.length * self._unit.steepest(gradient[front])
+        start = inputs[front]
         part = Point(at.model, start, None if at.targets is None else at.targets[front], at.loss)
+        if self.noise > 0:
+            start = start + self._noise(at.model, start)
+            gradient = _gradient(part, start)
+        else:
+            gradient = torch.autograd.grad(losses[front].sum(), x, retain_graph=True)[0][front]
+        move = self.length * self._unit.steepest(gradient)
         with still(at.model):
             ahead = part.losses(at.model(start + move))
             if not self.symmetric:
@@ -177,7 +194,19 @@ class InputGradient(BatchRegularizer):
             behind = part.losses(at.model(start - move))
         return (ahead - behind) / (2 * self.length)
 
+    def _noise(self, model: nn.Module, like: Tensor) -> Tensor:
+        ball = ball_of(self.norm, self.noise, "InputGradient")
+        generator = generator_of(model, like.device)
+        return scattered(ball, torch.zeros_like(like), _EVERYWHERE, generator)
+
     def _reduced(self, sizes: Tensor) -> Tensor:
         if self.power == "max":
             return sizes.max()
         return sizes.mean() if self.power == 1 else 0.5 * sizes.square().mean()
+
+
+def _gradient(at: Point, inputs: Tensor) -> Tensor:
+    """That of the losses by other inputs than the point's."""
+    x = inputs.detach().requires_grad_()
+    with still(at.model):
+        return torch.autograd.grad(at.losses(at.model(x)).sum(), x)[0]
