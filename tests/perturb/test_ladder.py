@@ -6,13 +6,14 @@ from tests.perturb.masked import MASKS
 from tests.perturb.victim import MODEL, X, Y
 from torch import nn
 
-from wellposed.errors import ArgumentError
+from wellposed.errors import ArgumentError, DataError
 from wellposed.perturb import (
     APGD,
     FGSM,
     L1,
     L2,
     LADDERS,
+    PGD,
     Linf,
     Pool,
     Rung,
@@ -137,11 +138,9 @@ def test_no_example_at_all():
         ({"seed": -1}, "seed from 0"),
     ],
 )
-def test_refuses(changed, said, tmp_path):
+def test_refuses(changed, said):
     with pytest.raises(ArgumentError, match=said):
         ladder(MODEL, X, Y, Linf(0.1), **changed)
-    with pytest.raises(ArgumentError, match="in memory"):
-        ladder(MODEL, X, Y, Linf(0.1), pool=Pool(checkpoint=tmp_path / "work.safetensors"))
 
 
 @pytest.mark.slow
@@ -222,3 +221,49 @@ def test_few_planted_points_say_nothing():
     found = ladder(MODEL, X[:3], Y[:3], Linf(0.01), budget="fast")
     assert found.suspicions.examples > 0
     assert found.suspicions.planted_found is None
+
+
+class Stopped(nn.Module):
+    """The model, which counts its calls and may fail at one of them."""
+
+    def __init__(self, fails_at=None):
+        super().__init__()
+        self.inner, self.calls, self.fails_at = MODEL, 0, fails_at
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls == self.fails_at:
+            raise KeyboardInterrupt
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("fails_at", [3, 12, 150])
+def test_goes_on_from_its_file_as_if_nothing_had_happened(tmp_path, fails_at):
+    given = (X[:30], Y[:30], Linf(0.1), [0.03, 0.06])
+    pool = Pool(checkpoint=tmp_path / "work.safetensors")
+    rungs = [Rung(APGD(5)), Rung(PGD(8), 0.5)]
+    whole = ladder(Stopped(), *given, budget=rungs)
+    stopped = Stopped(fails_at)
+    with pytest.raises(KeyboardInterrupt):
+        ladder(stopped, *given, budget=rungs, pool=pool)
+    found = ladder(Stopped(), *given, budget=rungs, pool=pool)
+    assert found.spent == whole.spent
+    assert found.suspicions == whole.suspicions
+    for one, other in zip(found.attacked, whole.attacked, strict=True):
+        for name in ("examples", "broken", "margin", "gradients", "forwards"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+    done = Stopped()
+    assert ladder(done, *given, budget=rungs, pool=pool).spent == whole.spent
+    assert done.calls == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["work.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"budget": "fast"}, {"seed": 1}, {"radii": [0.02]}, {"doubts": True}]
+)
+def test_refuses_the_file_of_other_work(tmp_path, changed):
+    pool = Pool(checkpoint=tmp_path / "work.safetensors")
+    given = {"radii": [0.01], "budget": [Rung(FGSM())], "doubts": False, "pool": pool}
+    ladder(MODEL, X[:5], Y[:5], Linf(0.1), **given)
+    with pytest.raises(DataError, match="was saved by another attack"):
+        ladder(MODEL, X[:5], Y[:5], Linf(0.1), **(given | changed))

@@ -1,6 +1,7 @@
 """The bracket: what is proven, what is broken, and what nobody knows, radius by radius."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import final
 
@@ -57,7 +58,7 @@ def bracket(  # noqa: PLR0913 - what is attacked, within what, and how much may 
         certificates: Whether to look for them; if not, the lower end is 0.
         method: Of the certificates: "auto", or one of `wellposed.certify.METHODS`.
         seed: Of random starts.
-        pool: The size of the batch.
+        pool: The size of the batch; and a checkpoint, for the attacks.
 
     Raises `ArgumentError` for what is outside these ranges, `UnknownNameError` for another norm,
     budget or method. A network that has no certificates is no error: the bracket says why.
@@ -84,7 +85,8 @@ def bracket(  # noqa: PLR0913 - what is attacked, within what, and how much may 
     order = order.to(inputs.device)
     x, y = inputs[order], labels[order]
     ball = NORMS[norm](0.0)
-    clean = ~FGSM()(model, x, y, ball, bounds=bounds, seed=seed, pool=pool).broken
+    once = replace(pool, checkpoint=None)
+    clean = ~FGSM()(model, x, y, ball, bounds=bounds, seed=seed, pool=once).broken
     found = ladder(model, x, y, ball, radii, budget=budget, bounds=bounds, seed=seed, pool=pool)
     proofs = _Proofs(model, x, y, ball, bounds, method)
     proven, reason = _proven(proofs, radii, found.attacked, certificates=certificates)

@@ -52,7 +52,7 @@ def robustness(
         budget: Of the attacks: "fast", "standard", "full" or "autoattack".
         method: Of the certificates: "auto", or one of `wellposed.certify.METHODS`.
 
-    Cost: at most that of the ladder per example and radius (18 gradients for "fast", 55 for
+    Cost: at most that of the ladder per example and radius (18 gradients for "fast", 56 for
     "standard"), and per example and radius that is not broken the rows of the certificates: about
     20 for "crown-ibp"; hundreds for "auto", more for wide networks that are not robust.
 

@@ -2,10 +2,9 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
-from math import ceil
 from typing import Any, final
 
 import torch
@@ -21,6 +20,8 @@ from wellposed.perturb._masking import Suspicions, suspicions
 from wellposed.perturb._planted import Planted, planted
 from wellposed.perturb._pool import Pool
 from wellposed.perturb._rungs import Rung, fallback, rungs_of
+from wellposed.perturb._standing import Standing
+from wellposed.perturb._stored import fingerprint, store, stored
 
 _POOL = Pool()
 _LOOKED, _QUERIES = 32, 150  # examples that suspicions look at, and what a search may ask there
@@ -132,9 +133,11 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
         bounds: Least and greatest value of an input.
         seed: Of random starts; each rung at each radius has its own numbers.
         doubts: Whether to look for suspicions.
-        pool: The size of the batch; without a checkpoint.
+        pool: The size of the batch; and a checkpoint, to which the work is saved after each rung at
+            each radius, and from which it goes on.
 
-    Raises `UnknownNameError` for another budget, `ArgumentError` for radii that do not ascend.
+    Raises `UnknownNameError` for another budget, `ArgumentError` for radii that do not ascend,
+    `DataError` if the checkpoint is that of other work.
 
     References:
         Croce and Hein, Reliable evaluation of adversarial robustness with an ensemble of diverse
@@ -146,10 +149,10 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
         len(radii) > 0 and list(radii) == sorted(set(radii)),
         f"radii ascend and differ from each other, got {list(radii)}; sort them",
     )
-    require(pool.checkpoint is None, "a ladder keeps its work in memory; give a pool without file")
     require(0 <= seed < 2**63, f"a ladder needs a seed from 0 below 2^63, got seed={seed}")
     rungs = rungs_of(budget, ball)
     climb = _Climb(model, inputs, labels, ball, radii, {"bounds": bounds, "seed": seed}, pool)
+    climb.open([[repr(rung) for rung in rungs], budget if isinstance(budget, str) else "", doubts])
     exact = isinstance(budget, str) and budget == "autoattack"
     climb.run(rungs, "", warm=not exact)
     found = None
@@ -170,9 +173,48 @@ class _Climb:
         radii: Sequence[float], given: dict[str, Any], pool: Pool,
     ) -> None:  # fmt: skip
         self.model, self.inputs, self.labels, self.ball = model, inputs, labels, ball
-        self.radii, self.given, self.pool = radii, given, pool
-        self.states = [_State(inputs) for _ in radii]
+        self.radii, self.given = radii, given
+        self.pool, self.path = replace(pool, checkpoint=None), pool.checkpoint
+        self.states = [Standing(inputs) for _ in radii]
         self.spent: list[Spent] = []
+        self.done: list[str] = []
+        self.suspicions: Suspicions | None = None
+        self.name = ""
+
+    def open(self, said: Sequence[Any]) -> None:
+        """Go on from the checkpoint, if there is one.
+
+        Args:
+            said: What is to be done, for its fingerprint.
+        """
+        if self.path is None:
+            return
+        given = [self.inputs, self.labels, *(torch.as_tensor(b) for b in self.given["bounds"])]
+        weights = [*self.model.parameters(), *self.model.buffers()]
+        pool = [self.pool.batch, self.pool.precision]
+        about = [said, repr(self.ball), list(self.radii), self.given["seed"], pool]
+        self.name = fingerprint(about, [*given, *weights])
+        if not self.path.exists():
+            return
+        tensors, notes = stored(self.path, self.name, self.inputs.device)
+        for k, state in enumerate(self.states):
+            state.load({name: tensors[f"{k}.{name}"] for name in state.columns})
+        self.done = notes["done"]
+        self.spent = [Spent(**part) for part in notes["spent"]]
+        if notes["suspicions"] is not None:
+            self.suspicions = Suspicions(**notes["suspicions"])
+
+    def _save(self, unit: str) -> None:
+        """Note that a part of the work is done, in the file if there is one."""
+        self.done.append(unit)
+        if self.path is None:
+            return
+        states = enumerate(self.states)
+        tensors = {f"{k}.{name}": v for k, s in states for name, v in s.columns.items()}
+        found = None if self.suspicions is None else asdict(self.suspicions)
+        spent = [asdict(part) for part in self.spent]
+        notes = {"done": self.done, "spent": spent, "suspicions": found}
+        store(self.path, self.name, tensors, notes)
 
     def run(self, rungs: Sequence[Rung], label: str, *, warm: bool) -> None:
         """All rungs at all radii, each on what is left.
@@ -186,15 +228,21 @@ class _Climb:
             if k > 0:
                 state.inherit(self.states[k - 1])
             for number, rung in enumerate(rungs if eps > 0 else rungs[:1]):
+                unit = f"{label}{eps!r} {number}"
+                if unit in self.done:
+                    continue
                 which = state.nearest(rung.share)
                 if not len(which):
                     break
                 begin = state.examples[which] if warm and k > 0 and number == 0 else None
-                seed = _seed(self.given["seed"], f"{label}{eps!r} {number}")
+                seed = _seed(self.given["seed"], unit)
                 new = self._attacked(rung, which, self.ball.resized(eps), seed, begin)
                 if new is None:
                     continue
-                self.spent.append(state.take(eps, label + _words(rung.attack), which, new))
+                state.take(which, new)
+                counts = [int(c.sum()) for c in (new.broken, new.gradients, new.forwards)]
+                self.spent.append(Spent(eps, label + _words(rung.attack), len(which), *counts))
+                self._save(unit)
 
     def _attacked(
         self, rung: Rung, which: Tensor, ball: Ball, seed: int, begin: Tensor | None
@@ -223,6 +271,8 @@ class _Climb:
             rungs: Those whose attacks search for planted points.
             keep: Whether what was broken by the way is broken.
         """
+        if "doubts" in self.done:
+            return self.suspicions
         shares = [abs(float(s.broken.double().mean()) - 0.5) for s in self.states]
         able = [k for k, eps in enumerate(self.radii) if eps > 0 and self.states[k].left()]
         if not able:
@@ -250,9 +300,11 @@ class _Climb:
         broke = before - state.left()
         counts = (found.examples, broke, found.gradients, found.forwards)
         self.spent.append(Spent(eps, "suspicions", *counts))
+        self.suspicions = found
+        self._save("doubts")
         return found
 
-    def _planted(self, state: "_State", ball: Ball, attacks: Sequence[Attack]) -> Planted:
+    def _planted(self, state: "Standing", ball: Ball, attacks: Sequence[Attack]) -> Planted:
         rows = (~state.broken).nonzero().squeeze(1)[:_PLANTED]
         try:
             return planted(
@@ -260,58 +312,6 @@ class _Climb:
             )
         except ArgumentError:  # it has no layer to plant in
             return Planted(len(rows), 0, 0, 0, 0)
-
-
-class _State:
-    """The best that is known of each example, and what was spent at this radius."""
-
-    def __init__(self, inputs: Tensor) -> None:
-        n, device = len(inputs), inputs.device
-        self.examples = inputs.detach().clone()
-        self.broken = torch.zeros(n, dtype=torch.bool, device=device)
-        self.margin = torch.full((n,), torch.inf, dtype=torch.float64, device=device)
-        self.gradients = torch.zeros(n, dtype=torch.int64, device=device)
-        self.forwards = torch.zeros_like(self.gradients)
-
-    def inherit(self, smaller: "_State") -> None:
-        """What is better in a smaller ball holds in this one."""
-        better = (smaller.broken & ~self.broken) | (~self.broken & (smaller.margin < self.margin))
-        self.examples[better], self.margin[better] = (
-            smaller.examples[better],
-            smaller.margin[better],
-        )
-        self.broken |= smaller.broken
-
-    def left(self) -> int:
-        """How many examples are not broken."""
-        return int((~self.broken).sum())
-
-    def nearest(self, share: float) -> Tensor:
-        """The rows that are not broken of the least margin, in ascending order."""
-        left = (~self.broken).nonzero().squeeze(1)
-        order = self.margin[left].argsort(stable=True)
-        return left[order[: ceil(share * len(self.broken))]].sort().values
-
-    def take(self, eps: float, attack: str, which: Tensor, new: Attacked) -> Spent:
-        """Keep what an attack found for some rows, where it is better."""
-        better = new.broken | (new.margin < self.margin[which])
-        places = which[better]
-        self.examples[places] = new.examples[better]
-        self.margin[places] = new.margin[better].double()
-        self.broken[which] |= new.broken
-        self.gradients[which] += new.gradients
-        self.forwards[which] += new.forwards
-        counts = [int(count.sum()) for count in (new.broken, new.gradients, new.forwards)]
-        return Spent(eps, attack, len(which), *counts)
-
-    def merge(self, known: Attacked) -> None:
-        """Take over what others have found, whose cost is counted there."""
-        self.examples, self.broken = known.examples.clone(), known.broken.clone()
-        self.margin = known.margin.double()
-
-    def attacked(self) -> Attacked:
-        """What is known now."""
-        return Attacked(self.examples, self.broken, self.margin, self.gradients, self.forwards)
 
 
 def _seed(seed: int, name: str) -> int:

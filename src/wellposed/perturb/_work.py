@@ -1,19 +1,15 @@
 """The work of an attack: what is known of all examples, who waits, and who is in the batch."""
 
-import json
-from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, final, runtime_checkable
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from wellposed.errors import DataError, require
+from wellposed.errors import require
 from wellposed.perturb._objective import Objective, class_logits, is_broken, margin
 from wellposed.perturb._rows import Game, Rows, slope_of
-from wellposed.runs import atomic_write
+from wellposed.perturb._stored import fingerprint, store, stored
 
 _RESULTS = ("examples", "broken", "margin", "size", "gradients", "forwards")
 _CLOCKS = ("index", "clock", "round", "gradients", "forwards")
@@ -128,28 +124,11 @@ class Work:
         """Replace the file by all that is needed to go on; the old or the new is there, whole."""
         tables = {"known": self.known, "rows": self.rows.columns, "state": self.rows.state}
         tensors = {f"{t}.{key}": v for t, table in tables.items() for key, v in table.items()}
-        tensors["queue"] = self.queue
-        content = {key: value.detach().contiguous() for key, value in tensors.items()}
-        atomic_write(path, safetensors.torch.save(content, {"work": name}))
+        store(path, name, tensors | {"queue": self.queue})
 
     def load(self, path: Path, name: str) -> None:
-        """Go on from a file.
-
-        Raises:
-            DataError: If it is damaged, or of other work.
-        """
-        device = str(self.queue.device)
-        try:
-            with safetensors.safe_open(path, "pt", device=device) as file:
-                metadata = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (safetensors.SafetensorError, OSError) as error:
-            raise DataError(f"{path} is no checkpoint of an attack: {error}") from error
-        if metadata.get("work") != name:
-            raise DataError(
-                f"{path} was saved by another attack, or for another model, inputs, ball, seed or "
-                "batch; give a new path, or the same arguments"
-            )
+        """Go on from a file; `DataError` if it is damaged, or of other work."""
+        tensors, _ = stored(path, name, self.queue.device)
         tables: dict[str, dict[str, Tensor]] = {"known": {}, "rows": {}, "state": {}}
         self.queue = tensors.pop("queue")
         for key, value in tensors.items():
@@ -163,16 +142,10 @@ class Work:
         game = self.game
         kept = [game.smallest, game.deepest, game.rough]
         said = [repr(self.attack), repr(game.ball), game.seed, game.length, *kept, batch]
-        digest = sha256(json.dumps(said).encode())
         weights = [*game.model.parameters(), *game.model.buffers()]
         bounds = [torch.as_tensor(bound) for bound in game.bounds]
         given = [self.known[key] for key in ("center", "labels", "begin") if key in self.known]
-        for tensor in [*given, *bounds, *weights]:
-            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(
-                tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-            )
-        return digest.hexdigest()
+        return fingerprint(said, [*given, *bounds, *weights])
 
     def _started(self, rows: Rows) -> Rows:
         """Rows with their first state; their clock is -1 until then: no number is drawn twice."""
