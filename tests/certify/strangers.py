@@ -325,6 +325,21 @@ class Focus(nn.Module):
         return self.head(functional.silu(self.conv(torch.cat(parts, 1))))
 
 
+class Coordinates(nn.Module):
+    """Where a place is stands beside what is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(5, 6, 3)
+        self.head = head(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, _, height, width = x.shape
+        rows = torch.linspace(-1, 1, height).view(1, 1, -1, 1).expand(n, 1, height, width)
+        columns = torch.linspace(-1, 1, width).view(1, 1, 1, -1).expand(n, 1, height, width)
+        return self.head(functional.relu(self.conv(torch.cat([x, rows, columns], 1))))
+
+
 class WeightNormed(nn.Module):
     """Weights computed from parameters in the forward pass."""
 
@@ -485,6 +500,7 @@ known("inception", lambda: images(nn.ReLU(), Inception(), nn.ReLU()))
 known("shuffle unit", lambda: images(nn.ReLU(), ShuffleUnit()))
 known("channel shuffle", lambda: images(nn.ChannelShuffle(2), nn.ReLU()))
 known("focus", Focus)
+known("coordinates", Coordinates)
 known("einsum", lambda: images(nn.ReLU(), Einsum(), nn.ReLU()))
 known("mixer", Mixer)
 known("ConvNeXt without norm", lambda: images(LayerScale(norm=False)))
@@ -502,6 +518,12 @@ known("batch norm of vectors", lambda: dense(nn.BatchNorm1d(12), nn.ReLU()), VEC
 known("local response", lambda: images(nn.LocalResponseNorm(2)), refused="pow|div")
 known("dropouts", lambda: images(nn.Dropout2d(), nn.ReLU(), nn.AlphaDropout(), nn.Dropout(0.9)))
 known("weight norm", WeightNormed, VECTOR)
+known(
+    "layer norm by hand",
+    lambda: dense(Apply(lambda x: (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True))),
+    VECTOR,
+    "std|div",
+)
 known("preprocessing", Preprocessed)
 
 # sequences
@@ -530,6 +552,11 @@ known("number", lambda: Apply(lambda x, layer: layer(x).sum(), nn.Linear(12, 4))
 # programs
 known("functions", Functional, VECTOR)
 known("in place", InPlace, VECTOR)
+known(
+    "in place, of the input",
+    lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Linear(12, 4)),
+    VECTOR,
+)
 known(
     "in place in a part", lambda: dense(Apply(overwritten)), VECTOR, "part of a value|copy_|fill_"
 )

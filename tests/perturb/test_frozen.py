@@ -75,3 +75,14 @@ def test_gradients_can_be_taken_whatever_is_outside(outside):
         x = torch.ones(1, 3, requires_grad=True)
         slope = torch.autograd.grad(model(x).sum(), x)[0]
     assert torch.equal(slope, model.weight)
+
+
+def test_a_model_that_writes_into_its_input_writes_into_a_copy():
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(3, 2))
+    inputs = torch.tensor([[-1.0, 2.0, 3.0]], requires_grad=True)
+    hooks = len(model._forward_pre_hooks)
+    with frozen(model, 0):
+        [slope] = torch.autograd.grad(model(inputs).sum(), inputs)
+    assert inputs.tolist() == [[-1.0, 2.0, 3.0]]
+    assert slope[0, 0] == 0
+    assert len(model._forward_pre_hooks) == hooks

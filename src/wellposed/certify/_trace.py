@@ -1,9 +1,10 @@
 """From a module to our list of operations, by torch.export; verified against the module."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -95,11 +96,12 @@ def _export(model: nn.Module, shape: tuple[int, ...]) -> Any:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Without what torch logs of a failure, which is said in one sentence instead."""
+    """Without what torch logs and prints of a failure, which is said in one sentence instead."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
     finally:
         logging.disable(level)
 
@@ -126,7 +128,7 @@ def _compare(model: nn.Module, graph: Graph, shape: tuple[int, ...]) -> None:
     for number in range(_TRIALS):
         inputs = torch.rand((_BATCH + 1 + number, *shape), generator=generator)
         inputs = inputs.to(like.dtype)
-        right = model(inputs.to(like.device))
+        right = model(inputs.to(like.device).clone())  # which it may write into
         require(
             isinstance(right, Tensor),
             f"the network returns a {type(right).__name__}; certificates need one tensor of logits",
