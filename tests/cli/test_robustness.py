@@ -69,3 +69,16 @@ def test_a_module_needs_data_and_a_run_has_to_exist(cli, module):
     missing = cli("robustness", "nowhere", *FEW)
     assert missing.code == 2
     assert "does not exist" in missing.err
+
+
+def test_attacks_go_on_from_a_file_that_is_theirs(cli, run, tmp_path):
+    kept = ("--checkpoint", tmp_path / "attacks.safetensors")
+    found = []
+    for _ in range(2):
+        done = cli("robustness", run, *FEW, *kept)
+        assert done.code == 0, done.err
+        found.append(json.loads((run / "robustness" / "bracket.json").read_text()))
+    assert found[0]["radii"] == found[1]["radii"]
+    other = cli("robustness", run, *FEW, "--eps", "0.03", *kept)
+    assert other.code == 2
+    assert "was saved by another attack" in other.err

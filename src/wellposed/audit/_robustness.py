@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ def robustness(
 
 def bracket_of(
     subject: Subject, eps: Sequence[float], norm: str = "linf", examples: int | None = 200,
-    budget: str = "standard", method: str = "auto",
+    budget: str = "standard", method: str = "auto", checkpoint: Path | None = None,
 ) -> tuple[RawSpace, Bracket]:  # fmt: skip
     """The bracket of a subject, in raw units.
 
@@ -84,21 +85,23 @@ def bracket_of(
         examples: At most this many; None for all.
         budget: Of the attacks.
         method: Of the certificates.
+        checkpoint: Where the attacks are saved, and go on from.
     """
 
     def make() -> tuple[RawSpace, Bracket]:
         space = raw_space(subject, "robustness", examples)
         return space, bracket(
             space.model, space.inputs, space.labels, eps, norm, bounds=space.bounds,
-            budget=budget, method=method, seed=subject.seed, pool=Pool(subject.batch_size),
+            budget=budget, method=method, seed=subject.seed,
+            pool=Pool(subject.batch_size, checkpoint),
         )  # fmt: skip
 
-    return subject.cached(("bracket", tuple(eps), norm, examples, budget, method), make)
+    return subject.cached(("bracket", tuple(eps), norm, examples, budget, method, checkpoint), make)
 
 
 def robustness_check(
     eps: Sequence[float], norm: str = "linf", examples: int | None = 200,
-    budget: str = "standard", method: str = "auto",
+    budget: str = "standard", method: str = "auto", checkpoint: Path | None = None,
 ) -> Check:  # fmt: skip
     """The check `robustness` with settings of the caller's own, for `examine`.
 
@@ -108,6 +111,7 @@ def robustness_check(
         examples: At most this many; None for all.
         budget: Of the attacks: one of `wellposed.perturb.LADDERS`.
         method: Of the certificates: "auto", or one of `wellposed.certify.METHODS`.
+        checkpoint: A file where the attacks are saved, and go on from; None keeps them in memory.
 
     Raises `UnknownNameError` for another norm, budget or method.
     """
@@ -115,7 +119,7 @@ def robustness_check(
     for kind, name, known in kinds:
         if name not in known:
             raise UnknownNameError(kind, name, tuple(known))
-    given = (eps, norm, examples, budget, method)
+    given = (eps, norm, examples, budget, method, checkpoint)
 
     def robustness(subject: Subject) -> Finding:
         return finding_of(subject, *bracket_of(subject, *given))

@@ -42,6 +42,9 @@ def robustness(
     split: Annotated[
         bool, typer.Option("--split", help="Trained on the parts that wellposed draws (MODULE).")
     ] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save the attacks here, and go on from it.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of every draw.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where findings go. Default: RUN itself.")
@@ -79,7 +82,7 @@ def robustness(
         all(0 < radius < float("inf") for radius in radii),
         f"--eps needs radii that are positive and finite, got {radii[0]:g}",
     )
-    given: tuple[Any, ...] = (radii, norm, examples, budget, method)
+    given: tuple[Any, ...] = (radii, norm, examples, budget, method, checkpoint)
     check = robustness_check(*given)
     console = Output(as_json=as_json)
     settings = {
