@@ -1,0 +1,1 @@
+"""Networks, entrants and tables of benchmarks/attacks.py."""
