@@ -267,3 +267,18 @@ def test_refuses_the_file_of_other_work(tmp_path, changed):
     ladder(MODEL, X[:5], Y[:5], Linf(0.1), **given)
     with pytest.raises(DataError, match="was saved by another attack"):
         ladder(MODEL, X[:5], Y[:5], Linf(0.1), **(given | changed))
+
+
+def test_an_attack_that_breaks_nearly_all_is_not_suspected():
+    class Firm(nn.Module):
+        """Class 0 leads where the first coordinate is above 0.5."""
+
+        def forward(self, x):
+            return torch.stack([x[:, 0] - 0.5, torch.zeros(len(x))], 1)
+
+    x = torch.cat([torch.full((98, 1), 0.55), torch.full((4, 1), 0.9)])
+    labels = torch.zeros(102, dtype=torch.int64)
+    for kept, asked in ((2, False), (4, True)):
+        found = ladder(Firm(), x[: 98 + kept], labels[: 98 + kept], Linf(0.1), budget="fast")
+        assert int((~found.attacked[0].broken).sum()) == kept
+        assert (found.suspicions is not None) is asked

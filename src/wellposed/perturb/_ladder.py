@@ -25,6 +25,7 @@ from wellposed.perturb._stored import fingerprint, store, stored
 
 _POOL = Pool()
 _LOOKED, _QUERIES = 32, 150  # examples that suspicions look at, and what a search may ask there
+_BLUNT = 0.02  # share that is left, up to which nothing is suspected: who breaks the rest can see
 _PLANTED, _FEWEST = 12, 4  # examples next to which a point is planted, and how many must succeed
 
 
@@ -59,7 +60,8 @@ class Climbed:
         radii: Ascending.
         attacked: What was found at each of them, with what was spent there.
         spent: The same by radius and rung, in the order in which they ran.
-        suspicions: What speaks for a weak attack; None if that was not asked, or nothing was left.
+        suspicions: What speaks for a weak attack; None if that was not asked, or hardly anything
+            was left.
     """
 
     radii: tuple[float, ...]
@@ -104,7 +106,8 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
     that mask their gradients. So `suspicions` are looked for on 32 examples that are left, where
     about half of all are; and if there is one, all that is left at any radius meets the rungs of
     `full`, 50 steps of APGD on a copy of the model in float64, and 1000 queries of `Square`, or
-    `RandomSearch` for inputs that are no images.
+    `RandomSearch` for inputs that are no images. Where an attack has broken 98 % of the examples,
+    it can see, and what few examples could say would be chance: there nothing is looked for.
 
     - `fast`: APGD for 7 steps; 20 more on the nearest 20 %; two targets of 40 steps on the nearest
       8 %. At most about 18 gradients per example.
@@ -274,7 +277,8 @@ class _Climb:
         if "doubts" in self.done:
             return self.suspicions
         shares = [abs(float(s.broken.double().mean()) - 0.5) for s in self.states]
-        able = [k for k, eps in enumerate(self.radii) if eps > 0 and self.states[k].left()]
+        few = _BLUNT * len(self.labels)
+        able = [k for k, eps in enumerate(self.radii) if eps > 0 and self.states[k].left() > few]
         if not able:
             return None
         k = min(able, key=shares.__getitem__)
