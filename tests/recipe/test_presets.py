@@ -13,7 +13,8 @@ def test_a_preset_is_its_text_and_its_first_line_its_title():
 
 
 def test_the_presets_that_documents_name_are_there():
-    assert {"default", "main", "mnist-lenet"} <= presets().keys()
+    named = {"fashion-mnist-fast", "fashion-mnist-input-gradient", "fashion-mnist-robust"}
+    assert {"default", "main", "mnist-lenet"} | named <= presets().keys()
 
 
 def test_an_unknown_preset_is_refused():

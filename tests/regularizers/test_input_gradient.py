@@ -121,7 +121,13 @@ def test_power_1_weighs_the_two_losses(batch, deep, weight):
 
 @pytest.mark.parametrize(
     ("how", "passes"),
-    [({}, 2), ({"symmetric": True}, 3), ({"noise": 0.1}, 3), ({"estimator": "exact"}, 1)],
+    [
+        ({}, 2),
+        ({"symmetric": True}, 3),
+        ({"noise": 0.1}, 3),
+        ({"steps": 2}, 3),
+        ({"estimator": "exact"}, 1),
+    ],
 )
 def test_the_forward_pass_of_the_loss_is_shared(batch, deep, how, passes):
     seen = []
@@ -175,6 +181,22 @@ def test_noise_moves_to_where_the_direction_is_taken(deep, batch):
     assert not torch.equal(*(term.penalty(deep, inputs, targets) for _ in range(2)))
 
 
+def test_a_second_step_is_not_led_astray_by_a_crooked_loss():
+    # |x|, but falling beyond 0.1: at 0.05 the slope points to the right, and a step of 1 to where
+    # the loss is lower. Halfway there it points to the left.
+    def loss(outputs, _):
+        return torch.where(outputs > 0.1, 0.2 - outputs, outputs.abs())[:, 0]
+
+    model = nn.Linear(1, 1, bias=False).double()
+    nn.init.ones_(model.weight)
+    inputs = torch.full((1, 1), 0.05, dtype=torch.float64)
+    targets = torch.zeros(1, dtype=torch.int64)
+    for steps, slope in ((1, -0.9), (2, 0.9)):
+        term = InputGradient(1.0, power=1, h=1.0, steps=steps)
+        found = term.penalty(model, inputs, targets, loss)
+        assert found.item() == pytest.approx(slope, abs=1e-9)
+
+
 @pytest.mark.parametrize("estimator", ["fd", "exact"])
 @pytest.mark.parametrize("norm", ORDERS)
 def test_where_the_gradient_is_zero_nothing_is_not_a_number(norm, estimator):
@@ -206,6 +228,7 @@ def test_it_has_an_adversary_where_it_trains_on_perturbed_inputs():
     assert InputGradient(0.1).adversary is None
     assert InputGradient(0.1, power=1, h=0.2).adversary is None
     assert InputGradient(0.1, power=1, noise=0.1).adversary is None
+    assert InputGradient(0.1, power=1, steps=2).adversary is None
     assert InputGradient(0.1, power=1).adversary.ball.eps == 0.1
 
 
@@ -220,9 +243,11 @@ def test_it_has_an_adversary_where_it_trains_on_perturbed_inputs():
         ({"estimator": "fft"}, "estimators fd and exact"),
         ({"h": 0.0}, "length h > 0"),
         ({"share": 0.0}, "share of the batch"),
-        ({"h": 0.1, "estimator": "exact"}, "leave out h, symmetric and"),
+        ({"h": 0.1, "estimator": "exact"}, "leave out h, symmetric,"),
+        ({"steps": 0}, "steps >= 1"),
+        ({"steps": 2, "estimator": "exact"}, "leave out h, symmetric,"),
         ({"noise": -0.1}, "radius noise >= 0"),
-        ({"noise": 0.1, "estimator": "exact"}, "leave out h, symmetric and"),
+        ({"noise": 0.1, "estimator": "exact"}, "leave out h, symmetric,"),
     ],
 )
 def test_what_is_outside_its_range_is_refused(arguments, words):

@@ -46,7 +46,7 @@ class InputGradient(BatchRegularizer):
     leads where it grows: catastrophic overfitting. `noise` is the remedy: with a random point
     $\eta$ of the ball of this radius, drawn for each input, v is the steepest direction at
     $x + \eta$ and $D = (\ell(x + \eta + h v) - \ell(x))/h$; what $\eta$ alone does to the loss
-    is 0 in the mean, to first order. In eval mode it is a fixed draw.
+    is 0 in the mean, to first order. In eval mode it is a fixed draw. A stronger one are `steps`.
 
     Args:
         weight: $\lambda \ge 0$; for power 1 the radius to be robust in.
@@ -57,16 +57,18 @@ class InputGradient(BatchRegularizer):
         estimator: "fd", or "exact": g by differentiating twice.
         symmetric: $D = (\ell(x + h v) - \ell(x - h v)) / 2h$, without the term of first order.
         noise: Radius >= 0 of $\eta$, in the units of the inputs; as long as h is a good choice.
+        steps: Gradients by which v is found, at least 1: each one after the first is taken halfway
+            along the v before, at $x + \tfrac h2 v$.
         share: Of the batch, from its front, on which R is estimated, in (0, 1].
 
     Raises:
-        ArgumentError: If one is outside its range, or h, symmetric or noise is given with the exact
-            estimator.
+        ArgumentError: If one is outside its range, or h, symmetric, noise or steps are given with
+            the exact estimator.
 
     Cost: with F a forward pass, B a gradient and Bx one to the inputs, 2F + Bx + 2B instead of
     F + B, and with a share s of the batch F + B + Bx + s (F + B); with noise
-    F + B + s (2F + Bx + B); 2F + Bx + B where $\lambda = h$; one more F + B if symmetric; exact,
-    F + Bx and their gradient.
+    F + B + s (2F + Bx + B); each further step s (F + Bx); 2F + Bx + B where $\lambda = h$; one more
+    F + B if symmetric; exact, F + Bx and their gradient.
 
     References:
         Finlay and Oberman, Scaleable input gradient regularization for adversarial robustness,
@@ -82,6 +84,7 @@ class InputGradient(BatchRegularizer):
     symmetric: bool = False
     share: float = 1.0
     noise: float = 0.0
+    steps: int = 1
 
     citation: ClassVar[str] = """\
 @article{finlay2019scaleable,
@@ -99,12 +102,13 @@ class InputGradient(BatchRegularizer):
         require(good, f"{owner} has the powers 1, 2 and 'max', got power={self.power!r}")
         good = self.estimator in {"fd", "exact"}
         require(good, f"{owner} has the estimators fd and exact, got estimator={self.estimator!r}")
-        given = self.h is not None or self.symmetric or self.noise != 0
+        given = self.h is not None or self.symmetric or self.noise != 0 or self.steps != 1
         require(
             self.estimator == "fd" or not given,
-            f"{owner} with estimator='exact' has no finite difference; leave out h, symmetric and "
-            "noise",
+            f"{owner} with estimator='exact' has no finite difference; leave out h, symmetric, "
+            "noise and steps",
         )
+        require(self.steps >= 1, f"{owner} needs steps >= 1, got steps={self.steps}; try 2")
         require(
             self.h is None or 0 < self.h < float("inf"),
             f"{owner} needs a finite length h > 0, got h={self.h}; None chooses it",
@@ -132,7 +136,9 @@ class InputGradient(BatchRegularizer):
     @property
     def gradients(self) -> int:
         """That by the inputs, and those of the loss in two or three places."""
-        return 2 if self._is_one_step else 4 if self.symmetric else 3
+        if self._is_one_step:
+            return 2
+        return (4 if self.symmetric else 3) + self.steps - 1
 
     def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
         """See the class."""
@@ -158,7 +164,7 @@ class InputGradient(BatchRegularizer):
     @property
     def _is_one_step(self) -> bool:
         one_sided = self.estimator == "fd" and not self.symmetric
-        whole = self.share == 1 and self.noise == 0
+        whole = self.share == 1 and self.noise == 0 and self.steps == 1
         return self.power == 1 and one_sided and whole and self.weight == self.length
 
     def _one_step(self, at: Point, inputs: Tensor) -> Evaluated:
@@ -187,6 +193,9 @@ class InputGradient(BatchRegularizer):
         else:
             gradient = torch.autograd.grad(losses[front].sum(), x, retain_graph=True)[0][front]
         move = self.length * self._unit.steepest(gradient)
+        for _ in range(self.steps - 1):
+            halfway = _gradient(part, start + 0.5 * move)
+            move = self.length * self._unit.steepest(halfway)
         with still(at.model):
             ahead = part.losses(at.model(start + move))
             if not self.symmetric:
