@@ -1,10 +1,12 @@
 import pytest
 import torch
+from tests.audit.test_check import Multiplications
 from tests.perturb.masked import Quantized
 from tests.perturb.victim import MODEL, X, Y
 from torch import nn
 
 from wellposed.audit import Subject, examine, robustness
+from wellposed.audit._robustness import CHECK
 from wellposed.runs import Curves, Pictures, Verdict
 from wellposed.stats import clopper_pearson
 
@@ -126,3 +128,21 @@ def test_what_it_cannot_judge_is_one_sentence():
         assert finding.verdict is Verdict.UNKNOWN
         assert finding.statement.startswith("Not checked: ")
         assert "\n" not in finding.statement
+
+
+def test_what_it_states_is_what_it_computes():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(),
+            nn.Flatten(), nn.Linear(128, 32), nn.ReLU(), nn.Linear(32, 10),
+        )  # fmt: skip
+    x = X[:5].reshape(5, 1, 8, 8)
+    subject = Subject(model.eval(), {"test": (x, model(x).argmax(1))}, input_range=(0.0, 1.0))
+    with Multiplications() as one:
+        torch.autograd.grad(subject.objective(*subject.take("test", 5)), subject.parameters)
+    stated = CHECK.cost(subject, radii=(0.01,), **QUICK)
+    with Multiplications() as every:
+        robustness(subject, radii=(0.01,), **QUICK)
+    spent = every.count / one.count * 5
+    assert stated / 2 < spent < 2 * stated
