@@ -82,7 +82,7 @@ MODELS = {
     ),
     "tied, frozen and unused": (Tied, "recorded"),
     "attention": (Attention, "recorded"),
-    "a branch on a number": (Branch, "forward"),
+    "a branch on a number": (Branch, "recorded"),
     "lstm": (Lstm, "kept"),
     "checkpointing": (Checkpointed, None),
 }  # fmt: skip

@@ -130,7 +130,7 @@ def lanczos(
     n, fixed = start.numel(), 0 if against is None else len(against)
     room = max(1, min(steps, n - fixed))
     basis = torch.empty((room, n), dtype=start.dtype, device=start.device)
-    first = apart(start.detach().clone(), against)
+    first = apart(apart(start.detach(), against), against)
     length = float(first.double().norm())
     require(
         steps >= 1 and 0 < length < math.inf,
@@ -157,7 +157,8 @@ def lanczos(
             expected[j - 1] = betas[-1]
         wrong = max(wrong, float((overlaps - expected).abs().max()))
         image = image - overlaps @ known
-        image = apart(image - (known @ image) @ known, against)
+        image = apart(image, against)  # what is left may be as small as rounding was before
+        image = image - (known @ image) @ known
         alphas.append(alpha)
         betas.append(float(image.double().norm()))
         values, rotation = eigen(alphas, betas)
@@ -181,12 +182,8 @@ def lanczos(
 
 
 def apart(vector: Tensor, against: Tensor | None) -> Tensor:
-    """The vector without its part along these orthonormal rows, taken off twice."""
-    if against is None:
-        return vector
-    for _ in range(2):
-        vector = vector - (against @ vector) @ against
-    return vector
+    """The vector without its part along these orthonormal rows, up to rounding of that part."""
+    return vector if against is None else vector - (against @ vector) @ against
 
 
 def eigen(alphas: ArrayLike, betas: ArrayLike) -> tuple[NDArray[np.float64], ...]:

@@ -174,9 +174,12 @@ class Curvature:
         data = [inputs, targets, *self.mean.constants().values()]
         key = tuple((d.shape, d.dtype) for d in data)
         with _differentiable_twice():
-            if key not in self._recordings:
-                self._recordings[key] = Recording(directional(self.mean, self.kind), point, data)
-            found = self._recordings[key].at(point, data)
+            if key in self._recordings:
+                found = self._recordings[key].at(point, data)
+            else:
+                probe = [piece.clone() for piece in _pieces(self.probe, point)]
+                made = Recording(directional(self.mean, self.kind), probe, point, data)
+                self._recordings[key], found = made, made.here
         return lambda vector: flatten(found(_pieces(vector, point)), point), found.bytes
 
     def _kept(self, inputs: Tensor, targets: Tensor) -> tuple[Operator, int]:
