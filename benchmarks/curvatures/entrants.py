@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from curvatures.networks import Case
-from wellposed.linalg import Curvature, curvature, lanczos, spectrum
+from wellposed.linalg import Curvature, curvature, lanczos, spectrum, trace_by_examples
 from wellposed.linalg import trace as estimate
 
 MEAN, EACH = nn.CrossEntropyLoss(), nn.CrossEntropyLoss(reduction="none")
@@ -64,6 +64,13 @@ def ours_trace(case: Case, seed: int, steps: int, probes: int) -> Found:
     ritz = lanczos(product, product.probe, steps=steps) if steps else None
     found = estimate(product.parts, product.probe, beside=ritz, probes=probes, seed=seed)
     return Found(steps + probes, trace=found.value, error=found.error)
+
+
+def ours_trace_by_examples(case: Case, seed: int, passes: int) -> Found:
+    size = len(case.inputs) // 4
+    batches = zip(case.inputs.split(size), case.targets.split(size), strict=True)
+    found = trace_by_examples(case.model, EACH, batches, passes=passes, seed=seed)
+    return Found(passes, trace=found.value, error=found.error)
 
 
 def ours_density(case: Case, seed: int, steps: int, depth: int) -> Found:
@@ -198,7 +205,10 @@ def _ours() -> dict[str, dict[str, Call]]:
     tops = {f"wellposed, tol {t:g}": partial(ours_top, tolerance=t) for t in (3e-2, 3e-3, 1e-3)}
     traces = {
         f"wellposed, {steps} + {probes}": partial(ours_trace, steps=steps, probes=probes)
-        for steps, probes in ((0, 5), (10, 10), (10, 14), (15, 25), (25, 60))
+        for steps, probes in ((10, 10), (10, 14), (15, 25), (25, 60))
+    } | {
+        f"wellposed, by examples, {passes}": partial(ours_trace_by_examples, passes=passes)
+        for passes in (2, 3, 4, 6, 8, 12, 20)
     }
     densities = {
         f"wellposed, 10 + 1 x {depth}": partial(ours_density, steps=10, depth=depth)

@@ -28,3 +28,4 @@ from wellposed.linalg._spectrum import spectrum as spectrum
 from wellposed.linalg._trace import Parts as Parts
 from wellposed.linalg._trace import Trace as Trace
 from wellposed.linalg._trace import trace as trace
+from wellposed.linalg._trace_by_examples import trace_by_examples as trace_by_examples

@@ -135,7 +135,7 @@ class Curvature:
     def _compare(self, mode: Mode) -> Agreement:
         forward = mode in ("recorded", "forward")
         inputs, targets = self.batches[0]
-        with _differentiable_twice():
+        with differentiable_twice():
             difference, rounding = by_differences(
                 self.mean, self.kind, inputs, targets, forward=forward
             )
@@ -154,7 +154,7 @@ class Curvature:
         if mode == "rebuilt":
 
             def rebuilt(vector: Tensor) -> Tensor:
-                with _differentiable_twice():
+                with differentiable_twice():
                     return backward(self.mean, self.kind, inputs, targets)(vector)
 
             return rebuilt, 0
@@ -163,7 +163,7 @@ class Curvature:
 
         def forward(vector: Tensor) -> Tensor:
             data = [inputs, targets, *self.mean.constants().values()]
-            with _differentiable_twice():
+            with differentiable_twice():
                 found = product(_pieces(vector, point), point, data)
             return flatten([f.detach() for f in found], point)
 
@@ -173,7 +173,7 @@ class Curvature:
         point = [p.detach() for p in self.params]
         data = [inputs, targets, *self.mean.constants().values()]
         key = tuple((d.shape, d.dtype) for d in data)
-        with _differentiable_twice():
+        with differentiable_twice():
             if key in self._recordings:
                 found = self._recordings[key].at(point, data)
             else:
@@ -190,11 +190,11 @@ class Curvature:
             kept[storage.data_ptr()] = storage.nbytes()
             return tensor
 
-        with _differentiable_twice(), torch.autograd.graph.saved_tensors_hooks(count, _same):
+        with differentiable_twice(), torch.autograd.graph.saved_tensors_hooks(count, _same):
             operator = backward(self.mean, self.kind, inputs, targets)
 
         def product(vector: Tensor) -> Tensor:
-            with _differentiable_twice():
+            with differentiable_twice():
                 return operator(vector).detach()
 
         return product, sum(kept.values())
@@ -223,7 +223,7 @@ def curvature(  # noqa: PLR0913 - what is differentiated, and how
         memory: Bytes that may be kept for speed.
         seed: Of the vector that the first product is verified with.
 
-    Cost: a few tenths of a second and about four gradients; then a gradient or two per product.
+    Cost: about a tenth of a second and four gradients; then a gradient or two per product.
 
     Raises `ArgumentError` if the second derivative is not there, or not to be trusted.
     """
@@ -246,7 +246,7 @@ def random_start(like: Tensor, seed: int = 0) -> Tensor:
 
 
 @contextmanager
-def _differentiable_twice() -> Iterator[None]:
+def differentiable_twice() -> Iterator[None]:
     """Gradients on, and attention by plain operations, which have second derivatives."""
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,7 +1,7 @@
 """A linear map recorded once: what does not depend on its vector is computed and kept."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import getitem
 from typing import Any, TypeAlias, final
 
@@ -94,23 +94,29 @@ _ZEROS = {torch.ops.aten.zeros_like.default, torch.ops.aten.new_zeros.default}
 """Derivatives of what is piecewise linear: they look at a vector for its shape only."""
 
 _UNFORESEEN = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+_BILINEAR = {
+    torch.ops.aten.mul.Tensor,
+    torch.ops.aten.mm.default,
+    torch.ops.aten.bmm.default,
+    torch.ops.aten.convolution.default,
+}
 _ALIASES = {torch.ops.aten.alias.default, torch.ops.aten.detach.default}
 
 
 class _Recorder(TorchDispatchMode):
-    """Writes operations down in two graphs: those that depend on some tensors, and the others.
+    """Writes operations down apart: those that depend on some tensors, and the others.
 
     Attributes:
         reusable: Whether the operations are the same for other numbers.
-        zeros: Tensors that the second graph has to find zero, as they are left out of the first.
+        zeros: Tensors that have to be zero then too, as what they would be added to or multiplied
+            with was left out.
     """
 
     def __init__(self, vectors: Sequence[Tensor], others: Sequence[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.reusable = True
         self.zeros: list[Tensor] = []
-        self._varying, self._fixed = _Written("v", vectors), _Written("x", others)
-        self._kept: dict[int, tuple[fx.Node, Tensor]] = {}  # what the first takes of the second
+        self._varying, self._fixed = _Written(vectors), _Written(others)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -120,118 +126,158 @@ class _Recorder(TorchDispatchMode):
         unforeseen = func._schema.is_mutable or not _UNFORESEEN.isdisjoint(func.tags)
         if not self._varying.knows((args, kwargs)):
             self.reusable &= not unforeseen
-            self._fixed.write(func, args, kwargs, found, self._fixed.placed)
-        elif func in _ZEROS:
-            zeros = torch.ops.aten.zeros.default
+            self._fixed.write(func, args, kwargs, found)
+        elif func in _ZEROS or (func in _BILINEAR and any(map(self._zero, args))):
             given = {"dtype": found.dtype, "device": found.device}
-            self._fixed.write(zeros, (list(found.shape),), given, found, self._fixed.placed)
+            self._fixed.write(torch.ops.aten.zeros.default, (list(found.shape),), given, found)
         elif unforeseen:
             raise RuntimeError(f"{func} of what depends on the vector cannot be recorded")
-        elif (same := self._same(func, args, kwargs, found)) is not None:
-            self._varying.keep(found, self._varying.placed(same))
+        elif (same := self._summand(func, args, kwargs, found)) is not None:
+            self._varying.write(torch.ops.aten.alias.default, (same,), {}, found)
         else:
-            self._varying.write(func, args, kwargs, found, self._placed)
+            self._varying.write(func, args, kwargs, found)
         return found
 
     def finished(
         self, found: Sequence[Tensor]
     ) -> tuple[fx.GraphModule, fx.GraphModule, list[Tensor]]:
         """(others -> zeros and constants, vectors and constants -> value, constants)."""
-        varying = self._varying.module([self._placed(f) for f in found])
-        constants = [tensor for _, tensor in self._kept.values()]
-        fixed = self._fixed.module([self._fixed.placed(c) for c in [*self.zeros, *constants]])
-        return fixed, varying, constants
+        steps, loose = self._varying.needed(found)
+        fixed = _Graph("x", self._fixed.arguments)
+        asked = [*self.zeros, *loose]
+        before, constants = self._fixed.needed(asked)
+        fixed.keep(constants)
+        fixed.write(self._fixed, before)
+        first = {fixed.nodes[id(t)]: t for t in reversed(loose)}  # of equal ones one
+        names = {node: f"c{number}" for number, node in enumerate(first)}
+        kept = list(first.values())
+        varying = _Graph("v", self._varying.arguments)
+        varying.take({id(t): names[fixed.nodes[id(t)]] for t in [*kept, *loose]})
+        varying.write(self._varying, steps)
+        return fixed.module([*self.zeros, *kept]), varying.module(found), kept
 
-    def _placed(self, value: Tensor) -> fx.Node:
-        """The node of the first graph; what does not vary is handed to it."""
-        if self._varying.knows(value):
-            return self._varying.placed(value)
-        if id(value) not in self._kept:
-            self._fixed.placed(value)  # there it lives on
-            self._kept[id(value)] = self._varying.argument(f"c{len(self._kept)}"), value
-        return self._kept[id(value)][0]
-
-    def _same(self, func: Any, args: tuple[Any, ...], kwargs: Any, found: Any) -> Tensor | None:
-        """What the operation hands on as it is: by an alias, or added to zeros."""
-        if func in _ALIASES:
-            same: Tensor = args[0]
-            return same
+    def _summand(self, func: Any, args: tuple[Any, ...], kwargs: Any, found: Any) -> Tensor | None:
+        """What is added to zeros, so that it is the sum."""
         if func is not torch.ops.aten.add.Tensor or kwargs:
             return None
         for one, other in (args, args[::-1]):
             if (
-                isinstance(one, Tensor)
-                and isinstance(other, Tensor)
-                and not self._varying.knows(one)
+                isinstance(other, Tensor)
                 and (other.shape, other.dtype) == (found.shape, found.dtype)
-                and not bool(one.any())
+                and self._zero(one)
             ):
-                self.zeros.append(one)
                 return other
         return None
 
+    def _zero(self, value: Any) -> bool:
+        """Whether it is a tensor of zeros that does not vary."""
+        if not isinstance(value, Tensor) or self._varying.knows(value) or bool(value.any()):
+            return False
+        self.zeros.append(value)
+        return True
+
 
 class _Written:
-    """A graph, and the nodes of the tensors that it knows."""
+    """Operations in their order, and the tensors that they made."""
+
+    def __init__(self, arguments: Sequence[Tensor]) -> None:
+        self.arguments = list(arguments)
+        self.steps: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
+        self._known = {id(a) for a in arguments}
+
+    def knows(self, value: Any) -> bool:
+        """Whether one of these tensors is given or was made."""
+        return any(id(tensor) in self._known for tensor in _tensors(value))
+
+    def write(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], found: Any) -> None:
+        """One operation; all tensors live on, so that an id is that of one tensor."""
+        self._known.update(map(id, _tensors(found)))
+        self.steps.append((func, args, kwargs, found))
+
+    def needed(self, tensors: Sequence[Tensor]) -> tuple[list[int], list[Tensor]]:
+        """Numbers of the steps that lead to these tensors, and tensors from elsewhere."""
+        wanted = {id(tensor): tensor for tensor in tensors}
+        numbers = []
+        for number in reversed(range(len(self.steps))):
+            _, args, kwargs, found = self.steps[number]
+            if any(id(tensor) in wanted for tensor in _tensors(found)):
+                numbers.append(number)
+                wanted.update((id(tensor), tensor) for tensor in _tensors((args, kwargs)))
+        return numbers[::-1], [t for key, t in wanted.items() if key not in self._known]
+
+
+class _Graph:
+    """Written operations as a module, each once.
+
+    Args:
+        prefix: Of the names of the arguments.
+        arguments: Tensors that are given.
+
+    Attributes:
+        nodes: Of tensors, by their ids.
+    """
 
     def __init__(self, prefix: str, arguments: Sequence[Tensor]) -> None:
         self._graph, self._root = fx.Graph(), nn.Module()
-        self._nodes: dict[int, fx.Node] = {}
-        self._alive: list[Tensor] = []  # an id is a tensor's for as long as it lives
-        for number, tensor in enumerate(arguments):
-            self.keep(tensor, self._graph.placeholder(f"{prefix}{number}"))
-        self._last = next(reversed(self._graph.nodes))
+        self._same: dict[Any, fx.Node] = {}
+        self.nodes: dict[int, fx.Node] = {}
+        self.take({id(tensor): f"{prefix}{number}" for number, tensor in enumerate(arguments)})
 
-    def knows(self, value: Any) -> bool:
-        """Whether one of these tensors is in the graph."""
+    def take(self, names: dict[int, str]) -> None:
+        """More arguments, by the ids of their tensors; the same name is the same argument."""
+        given = {name: self._graph.placeholder(name) for name in dict.fromkeys(names.values())}
+        self.nodes |= {key: given[name] for key, name in names.items()}
+
+    def keep(self, constants: Sequence[Tensor]) -> None:
+        """Tensors that are the module's own."""
+        for number, tensor in enumerate(constants):
+            self._root.register_buffer(f"constant{number}", tensor)
+            self.nodes[id(tensor)] = self._graph.get_attr(f"constant{number}")
+
+    def write(self, written: _Written, numbers: Sequence[int]) -> None:
+        """These steps, and what they made."""
+        for func, args, kwargs, found in (written.steps[number] for number in numbers):
+            if func in _ALIASES:
+                self.nodes[id(found)] = self.nodes[id(args[0])]
+                continue
+            node = self._called(func, self._placed(args), self._placed(kwargs))
+            if isinstance(found, Tensor):
+                self.nodes[id(found)] = node
+                continue
+            for place, part in enumerate(found):
+                if isinstance(part, Tensor):
+                    self.nodes[id(part)] = self._called(getitem, (node, place), {})
+
+    def module(self, found: Sequence[Tensor]) -> fx.GraphModule:
+        """Arguments -> these tensors."""
+        self._graph.output([self.nodes[id(tensor)] for tensor in found])
+        return fx.GraphModule(self._root, self._graph)
+
+    def _called(self, func: Any, args: Any, kwargs: Any) -> fx.Node:
+        if torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()):  # two draws are two
+            return self._graph.call_function(func, args, kwargs)
+        key = (func, str(args), str(kwargs))
+        if key not in self._same:
+            self._same[key] = self._graph.call_function(func, args, kwargs)
+        return self._same[key]
+
+    def _placed(self, value: Any) -> Any:
+        """The same with nodes for tensors."""
         if isinstance(value, Tensor):
-            return id(value) in self._nodes
+            return self.nodes[id(value)]
         if isinstance(value, dict):
-            return any(map(self.knows, value.values()))
-        return isinstance(value, list | tuple) and any(map(self.knows, value))
-
-    def keep(self, tensor: Tensor, node: fx.Node) -> None:
-        """From now on this tensor is this node."""
-        self._alive.append(tensor)
-        self._nodes[id(tensor)] = node
-
-    def argument(self, name: str) -> fx.Node:
-        """One more, behind the others."""
-        with self._graph.inserting_after(self._last):
-            self._last = self._graph.placeholder(name)
-        return self._last
-
-    def placed(self, value: Tensor) -> fx.Node:
-        """The tensor's node; one that came from nowhere becomes a constant."""
-        if id(value) not in self._nodes:
-            name = f"constant{len(self._nodes)}"
-            self._root.register_buffer(name, value)
-            self.keep(value, self._graph.get_attr(name))
-        return self._nodes[id(value)]
-
-    def write(
-        self, func: Any, args: Any, kwargs: Any, found: Any, placed: Callable[[Tensor], fx.Node]
-    ) -> None:
-        """One operation."""
-        node = self._graph.call_function(func, _mapped(args, placed), _mapped(kwargs, placed))
-        for number, part in enumerate(found if isinstance(found, list | tuple) else [found]):
-            if part is found and isinstance(part, Tensor):
-                self.keep(part, node)
-            elif isinstance(part, Tensor):
-                self.keep(part, self._graph.call_function(getitem, (node, number)))
-
-    def module(self, found: list[fx.Node]) -> fx.GraphModule:
-        """Arguments -> these nodes; what they do not need is left out."""
-        self._graph.output(found)
-        self._graph.eliminate_dead_code()
-        return fx.GraphModule(self._root, self._graph)  # with those constants that are used
+            return {key: self._placed(part) for key, part in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self._placed(part) for part in value)
+        return value
 
 
-def _mapped(value: Any, placed: Callable[[Tensor], fx.Node]) -> Any:
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in lists, tuples and dictionaries."""
     if isinstance(value, Tensor):
-        return placed(value)
-    if isinstance(value, dict):
-        return {key: _mapped(part, placed) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_mapped(part, placed) for part in value)
-    return value
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _tensors(part)
+    elif isinstance(value, dict):
+        yield from _tensors(tuple(value.values()))
