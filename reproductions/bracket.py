@@ -275,7 +275,7 @@ def _said(log):
     )
     return [
         f"What the figures hide: the bracket of the first {IMAGES} images is open by {gaps} points "
-        f"at {', '.join(map(str, RADII))}, that of {MORE} images by {more}; one image of {IMAGES} is "
+        f"at {', '.join(map(str, RADII))}, that of {MORE} by {more}; one image of {IMAGES} is "
         f"two points, and {IMAGES} images say little about the population. From 0.05 on it is "
         "wide open; branch and bound, which closes such gaps, is not here. The network is one that "
         "PGD training within 0.1 has made easy to certify.",

@@ -11,6 +11,8 @@ from wellposed.certify._window import Window, channels_first, channels_last
 
 Pair = tuple[int, int]
 
+_CACHED = 2**18  # numbers of one product, so that they are still at hand when they are added
+
 
 @dataclass(frozen=True, eq=False)
 class Convolution(Affine):
@@ -89,10 +91,13 @@ class Convolution(Affine):
         rows, h, w, _ = values.shape
         (sy, sx), (dy, dx) = self.stride, self.dilation
         spread = values.new_zeros((rows, self._reach(h, 0), self._reach(w, 1), self.before[0]))
-        for (y, x), part in self._parts(values):
-            top, left = y * dy, x * dx
-            bottom, right = top + (h - 1) * sy + 1, left + (w - 1) * sx + 1
-            spread[:, top:bottom:sy, left:right:sx] += part
+        _, into, kh, kw = self.weight.shape
+        length = max(1, _CACHED // (h * w * self.groups * into * kh * kw))
+        for piece, to in zip(values.split(length), spread.split(length), strict=True):
+            for (y, x), part in self._parts(piece):
+                top, left = y * dy, x * dx
+                bottom, right = top + (h - 1) * sy + 1, left + (w - 1) * sx + 1
+                to[:, top:bottom:sy, left:right:sx] += part
         return spread
 
     def _differentiable(self, values: Tensor) -> Tensor:
