@@ -117,8 +117,8 @@ def attacked(arm, seed, data, first, count):
     return {
         "broken": which[found.attacked[0].broken].tolist(),
         "spent": [[s.attack, s.tried, s.broke, s.gradients, s.forwards] for s in found.spent],
-        "suspicions": [str(which) for which in found.suspicions.raised],
-        "planted_found": found.suspicions.planted_found,
+        "suspicions": list(found.suspicions.raised) if found.suspicions else [],
+        "planted_found": found.suspicions.planted_found if found.suspicions else None,
         "cpu_seconds": time.process_time() - began,
         "provenance": provenance(seeds={"ladder": 0}),
     }
