@@ -39,6 +39,18 @@ def test_the_nearest_are_those_of_the_least_margin_that_are_not_broken():
     assert standing().nearest(1.0).tolist() == [0, 2, 3]
 
 
+def test_of_few_that_are_left_no_more_than_twice_the_share_is_taken():
+    one, n = Standing(torch.zeros(1000, 1)), 1000
+    broken = torch.arange(n) >= 100
+    given = (torch.zeros(n, 1), broken, torch.arange(n).flip(0).float())
+    zeros = torch.zeros(n, dtype=torch.int64)
+    one.take(torch.arange(n), Attacked(*given, zeros, zeros))
+    assert one.nearest(0.3).tolist() == list(range(40, 100))
+    assert one.nearest(0.05).tolist() == list(range(84, 100))  # a handful
+    assert one.nearest(0.01).tolist() == list(range(90, 100))
+    assert one.nearest(1.0).tolist() == list(range(100))
+
+
 def test_a_larger_ball_inherits_once_and_no_more():
     larger = Standing(torch.zeros(4, 1))
     larger.take(

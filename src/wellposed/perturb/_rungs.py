@@ -24,7 +24,8 @@ class Rung:
     Args:
         attack: The attack.
         share: Of all examples, in (0, 1], rounded up: so many of those that are not broken yet,
-            the ones of the least margin first, since they are the nearest to the boundary.
+            the ones of the least margin first, since they are the nearest to the boundary; but of
+            more than 16, at most twice this share of those that are left.
         double: Whether to attack a copy of the model in float64, where fewer gradients underflow,
             and to ask the model itself about what is found. Left out if there is no such copy.
 

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from wellposed.perturb._attacked import Attacked
 
+_HANDFUL = 16
+
 
 @final
 class Standing:
@@ -49,10 +51,15 @@ class Standing:
         return int((~self.broken).sum())
 
     def nearest(self, share: float) -> Tensor:
-        """The rows that are not broken of the least margin, in ascending order."""
+        """The rows that are not broken of the least margin, in ascending order.
+
+        So many as this share of all; but no more than twice this share of those that are left, as
+        they are no nearer to the boundary for being few, if that is more than a handful.
+        """
         left = (~self.broken).nonzero().squeeze(1)
         order = self.margin[left].argsort(stable=True)
-        return left[order[: ceil(share * len(self.broken))]].sort().values
+        most = max(_HANDFUL, ceil(2 * share * len(left)))
+        return left[order[: min(ceil(share * len(self.broken)), most)]].sort().values
 
     def take(self, which: Tensor, new: Attacked) -> None:
         """Keep what an attack found for some rows, where it is better."""
