@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from tests.audit import zoo
 from tests.certify.strangers import STRANGERS, made
 
 from wellposed.certify import METHODS, certify, lipschitz, trace
@@ -89,3 +90,29 @@ def test_others_are_refused_in_a_sentence_that_names_what_is_missing(name):
     assert re.search(STRANGERS[name].refused, message), message
     assert "\n" not in message
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("weights", "method"),
+    [("random", "crown-ibp"), pytest.param("trained", "crown", marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize("kind", ["vgg", "resnet", "densenet", "mobilenet"])
+def test_architectures_of_zoos_are_bounded(kind, weights, method):
+    model = zoo.made(kind).eval() if weights == "random" else zoo.trained(kind, epochs=1)
+    x, y = (part[:2] for part in zoo.digits(kind, 50)["test"])
+    for eps in (0.001, 0.01):
+        least = APGD(steps=5)(model, x, y, Linf(eps)).margin.double()
+        assert (certify(model, x, y, Linf(eps), method=method).margin <= least).all()
+
+
+def test_the_transformer_of_the_zoo_is_refused_by_its_layer_norm():
+    x, y = zoo.digits("vit", 50)["test"]
+    with pytest.raises(ArgumentError, match=r"LayerNorm 'encoder.layers.0.norm1' applies layer_"):
+        certify(zoo.made("vit"), x, y, Linf(0.01))
+
+
+@pytest.mark.parametrize("kind", zoo.TOKENS)
+def test_tokens_have_no_ball(kind):
+    x, y = zoo.digits(kind, 50)["test"]
+    with pytest.raises(ArgumentError, match=r"inputs of torch\.int64 have no small changes"):
+        certify(zoo.made(kind), x, y, Linf(0.01))
