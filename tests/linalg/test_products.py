@@ -8,8 +8,10 @@ from torch.utils.checkpoint import checkpoint
 
 from wellposed.errors import ArgumentError
 from wellposed.linalg import curvature, flatten, random_start
+from wellposed.linalg._recorded import _Recorder
 
 LOSS = nn.CrossEntropyLoss(reduction="none")
+TANH = torch.ops.aten.tanh_backward.default
 
 
 class Tied(nn.Module):
@@ -202,3 +204,32 @@ def test_bad_input_is_one_sentence():
         curvature(model, LOSS, batches(3), "jacobian")
     with pytest.raises(ArgumentError, match="reduction='none'"):
         curvature(model, nn.CrossEntropyLoss(), batches(3))
+
+
+def test_the_first_product_is_verified_with_a_vector_that_was_not_recorded(monkeypatch):
+    # Whatever a recording keeps of its own vector by mistake looks right along that one.
+    monkeypatch.setattr(_Recorder, "_vanishes", lambda *given: given[1] is TANH)
+    found = curvature(made("tanh"), LOSS, batches(6))
+    assert found.mode == "forward"
+
+
+def test_a_convolution_of_dead_units_has_a_bias():
+    model = nn.Sequential(
+        nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 3, 1), nn.ReLU(), nn.Conv2d(3, 2, 1), nn.Tanh(),
+        nn.Flatten(), nn.Linear(8, 4),
+    )  # fmt: skip
+    nn.init.constant_(model[1].bias, -100.0)
+    data = batches(6, 6, 3)
+    found = curvature(model, LOSS, data)
+    v = random_start(found.probe, 5)
+    torch.testing.assert_close(found(v), oracle(model, data, v), rtol=1e-4, atol=1e-6)
+
+
+def test_batches_may_lie_in_memory_in_any_order():
+    model = nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Flatten(0), nn.Unflatten(0, (-1, 4)))
+    model = nn.Sequential(model, nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 4))
+    (one, two), v = batches(6, 6), random_start(torch.zeros(49), 5)
+    data = [one, (two[0].t().contiguous().t(), two[1])]
+    found = curvature(model, LOSS, data)
+    assert found.mode == "recorded"
+    torch.testing.assert_close(found(v), oracle(model, data, v), rtol=1e-4, atol=1e-6)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.func import grad, jvp
 
-from wellposed.linalg._recorded import Recording
+from wellposed.linalg._recorded import Recording, alike
 
 
 def product(vectors, point, data):
@@ -137,3 +137,60 @@ def test_a_function_that_looks_at_its_vector_is_refused():
     data, point = inputs(0)
     with pytest.raises(RuntimeError, match="cannot be recorded"):
         Recording(looking, vectors(point[:1]), point[:1], data)
+
+
+def curved(function):
+    """The product with the Hessian of a function of one weight and the data."""
+
+    def product(vectors, point, data):
+        slope = grad(lambda w: function(w, *data))
+        return [jvp(slope, (point[0],), (vectors[0],))[1]]
+
+    return product
+
+
+def steady(size, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(size, dtype=torch.float64, generator=generator)
+
+
+def test_a_bias_counts_where_a_convolution_sees_zeros():
+    def function(w, x):
+        kernel, bias = w.split([4, 2])
+        return torch.tanh(torch.conv1d(x, kernel.view(2, 1, 2), bias)).square().sum()
+
+    product, w, v = curved(function), steady(6), steady(6, 1)
+    zeros = torch.zeros(3, 1, 5, dtype=torch.float64)
+    recorded = Recording(product, [steady(6, 2)], [w], [zeros]).here
+    expected = product([v], [w], [zeros])[0]
+    assert float(expected[4:].abs().min()) > 0.01
+    torch.testing.assert_close(recorded([v])[0], expected)
+
+
+def test_zeros_times_what_is_not_finite_are_not_left_out():
+    product = curved(lambda w, x: (x * w.sqrt()).sum())
+    w, x = torch.tensor([0.0, 1.0], dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    found = Recording(product, [steady(2)], [w], [x]).here([steady(2, 1)])[0]
+    assert torch.equal(found.isnan(), torch.tensor([True, False]))
+
+
+def test_data_that_were_one_object_may_be_two_later():
+    product = curved(lambda w, x, y: (torch.tanh(x * w) * y).sum())
+    w, x, y, v = (steady(4, seed) for seed in range(4))
+    recording = Recording(product, [v], [w], [x, x])
+    torch.testing.assert_close(recording.at([w], [x, y])([v])[0], product([v], [w], [x, y])[0])
+
+
+def test_what_is_not_there_is_scaled():
+    # An operation on torch's tensors of zeros that have no storage ends the process in a mode.
+    product = curved(
+        lambda w, x: torch.addmm(x, x, torch.tanh(w).view(3, 3), beta=0.5).square().sum()
+    )
+    w, v, x = steady(9), steady(9, 1), steady(9, 2).view(3, 3)
+    recorded = Recording(product, [steady(9, 3)], [w], [x]).here
+    torch.testing.assert_close(recorded([v])[0], product([v], [w], [x])[0])
+
+
+def test_only_data_in_the_same_order_in_memory_are_alike():
+    x = steady(6).view(2, 3)
+    assert alike([x]) == alike([x + 1]) != alike([x.t().contiguous().t()])

@@ -15,7 +15,7 @@ from wellposed.linalg._curvature import Operator
 from wellposed.linalg._flatten import flatten, unflatten
 from wellposed.linalg._kinds import KINDS, Kind, backward, directional
 from wellposed.linalg._mean_loss import MeanLoss, Penalty, PerExample
-from wellposed.linalg._recorded import Recording
+from wellposed.linalg._recorded import Recording, alike
 from wellposed.linalg._trace import Parts
 
 Mode: TypeAlias = Literal["recorded", "forward", "kept", "rebuilt"]
@@ -172,13 +172,13 @@ class Curvature:
     def _recorded(self, inputs: Tensor, targets: Tensor) -> tuple[Operator, int]:
         point = [p.detach() for p in self.params]
         data = [inputs, targets, *self.mean.constants().values()]
-        key = tuple((d.shape, d.dtype) for d in data)
+        key = alike(data)
         with differentiable_twice():
             if key in self._recordings:
                 found = self._recordings[key].at(point, data)
             else:
-                probe = [piece.clone() for piece in _pieces(self.probe, point)]
-                made = Recording(directional(self.mean, self.kind), probe, point, data)
+                other = _pieces(self.probe.flip(0), point)  # the probe's product is verified
+                made = Recording(directional(self.mean, self.kind), other, point, data)
                 self._recordings[key], found = made, made.here
         return lambda vector: flatten(found(_pieces(vector, point)), point), found.bytes
 

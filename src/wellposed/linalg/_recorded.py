@@ -20,12 +20,12 @@ class Recording:
 
     A product with a Hessian is a derivative of the gradient along v. Most of its operations are
     those of the gradient, which do not depend on v: they are carried out once, and what the rest
-    needs is kept, so that a product costs about a gradient. A recording serves every batch of the
-    same shapes; where the function looks at numbers, each gets one of its own.
+    needs is kept, so that a product costs about a gradient. A recording serves every batch that is
+    `alike`; where the function looks at numbers, each gets one of its own.
 
     Args:
         directional: (vectors, point, data) -> list of tensors, linear in the vectors.
-        vectors: The first ones, none of them an object that is another argument as well.
+        vectors: The first ones.
         point: Where to differentiate, one tensor per vector.
         data: The first data.
 
@@ -45,6 +45,7 @@ class Recording:
     ) -> None:
         self._again = (directional, vectors)
         count = len(point)
+        vectors, point, data = ([t.detach() for t in ts] for ts in (vectors, point, data))
 
         def flat(*tensors: Tensor) -> Any:
             return directional(tensors[:count], tensors[count : 2 * count], tensors[2 * count :])
@@ -58,7 +59,7 @@ class Recording:
         self.here = Recorded(self._varying, constants)
 
     def at(self, point: Sequence[Tensor], data: Sequence[Tensor]) -> "Recorded":
-        """The linear map at this point, for data of the same shapes and types.
+        """The linear map at this point, for data that are `alike`.
 
         Cost: about one gradient.
         """
@@ -68,6 +69,11 @@ class Recording:
             if not any(bool(zeros.any()) for zeros in found[: self._zeros]):
                 return Recorded(self._varying, found[self._zeros :])
         return Recording(*self._again, point, data).here
+
+
+def alike(data: Sequence[Tensor]) -> object:
+    """What is the same of all data that one recording serves."""
+    return tuple((d.shape, d.dtype, d.stride()) for d in data)
 
 
 @final
@@ -122,12 +128,14 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func is torch.ops.aten._efficientzerotensor.default:
+            func = torch.ops.aten.zeros.default  # some operations in a mode crash on the former
         found = func(*args, **kwargs)
         unforeseen = func._schema.is_mutable or not _UNFORESEEN.isdisjoint(func.tags)
         if not self._varying.knows((args, kwargs)):
             self.reusable &= not unforeseen
             self._fixed.write(func, args, kwargs, found)
-        elif func in _ZEROS or (func in _BILINEAR and any(map(self._zero, args))):
+        elif func in _ZEROS or self._vanishes(func, args, found):
             given = {"dtype": found.dtype, "device": found.device}
             self._fixed.write(torch.ops.aten.zeros.default, (list(found.shape),), given, found)
         elif unforeseen:
@@ -161,13 +169,18 @@ class _Recorder(TorchDispatchMode):
         if func is not torch.ops.aten.add.Tensor or kwargs:
             return None
         for one, other in (args, args[::-1]):
-            if (
-                isinstance(other, Tensor)
-                and (other.shape, other.dtype) == (found.shape, found.dtype)
-                and self._zero(one)
-            ):
+            if isinstance(other, Tensor) and alike([other]) == alike([found]) and self._zero(one):
                 return other
         return None
+
+    def _vanishes(self, func: Any, args: tuple[Any, ...], found: Any) -> bool:
+        """Whether a factor is zeros, and the others are finite; a bias is no factor."""
+        return (
+            func in _BILINEAR
+            and args[2:3] in ((), (None,))
+            and not bool(found.any())
+            and any(map(self._zero, args[:2]))
+        )
 
     def _zero(self, value: Any) -> bool:
         """Whether it is a tensor of zeros that does not vary."""

@@ -17,7 +17,7 @@ from wellposed.linalg._flatten import flatten, unflatten
 from wellposed.linalg._kinds import backward
 from wellposed.linalg._mean_loss import MeanLoss, PerExample
 from wellposed.linalg._products import differentiable_twice
-from wellposed.linalg._recorded import Recorded, Recording
+from wellposed.linalg._recorded import Recorded, Recording, alike
 from wellposed.linalg._trace import Trace, apart_from
 
 Plain: TypeAlias = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -107,12 +107,12 @@ class _ByExamples:
             for channels in (layer.outputs, layer.inputs)
         ]
         data = [inputs, targets, *self.mean.constants().values(), *signs]
-        key = tuple((d.shape, d.dtype) for d in data)
+        key = alike(data)
         if key in self.recordings:
             return self.recordings[key].at(self.point, data)
-        vectors = [v.clone() for v in self.vectors()]  # a recording tells tensors by identity
         try:
-            made = Recording(self._second, vectors, self.point, data)
+            made = Recording(self._second, self.vectors(), self.point, data)
+            vectors = self.vectors()  # others, as what the recording keeps of its own is wrong
             difference = self._difference(made.here(vectors)[0], vectors, signs, inputs, targets)
         except ArgumentError:
             raise
