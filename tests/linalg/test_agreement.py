@@ -86,8 +86,8 @@ def test_another_way_that_fails_says_nothing_and_one_that_differs_refutes():
     one = torch.ones(3)
     assert math.isnan(compared(one, closed))
     assert compared(one, lambda: one) == 0
-    assert Agreement(0.0, 0.0, compared(one, lambda: 1.1 * one), tolerance(one)).refuted
-    assert Agreement(math.nan, math.nan, 1e-6, tolerance(one)).verified
+    assert Agreement(0.0, 0.0, compared(one, lambda: 1.1 * one), tolerance([one])).refuted
+    assert Agreement(math.nan, math.nan, 1e-6, tolerance([one])).verified
     assert "another way" in str(Agreement(math.nan, math.nan, 1e-6, 1e-3))
 
 
@@ -99,3 +99,9 @@ def test_weights_on_a_kink_are_tested_beside_it():
     difference, rounding = by_differences(m, "hessian", *data(), forward=True)
     assert difference < 1e-6
     assert rounding < 1e-4
+
+
+def test_the_least_precision_decides_what_two_ways_may_differ_by():
+    coarse, fine = torch.ones(1), torch.ones(1, dtype=torch.float64)
+    assert tolerance([coarse, fine]) == tolerance([fine, coarse]) == tolerance([coarse])
+    assert tolerance([fine]) < 1e-4 * tolerance([coarse])

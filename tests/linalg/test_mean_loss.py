@@ -63,3 +63,11 @@ def test_what_cannot_be_averaged_is_refused():
     frozen = model().requires_grad_(requires_grad=False)
     with pytest.raises(ArgumentError, match="no parameters that require a gradient"):
         MeanLoss(frozen, nn.CrossEntropyLoss(reduction="none"))
+
+
+def test_weights_without_a_shape_and_complex_ones_are_refused():
+    loss = nn.CrossEntropyLoss(reduction="none")
+    with pytest.raises(ArgumentError, match="lazy model gets them in its first forward pass"):
+        MeanLoss(nn.Sequential(nn.LazyLinear(3)), loss)
+    with pytest.raises(ArgumentError, match=r"complex weights.*view_as_real"):
+        MeanLoss(nn.Linear(3, 2, dtype=torch.complex64), loss)

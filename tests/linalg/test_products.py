@@ -64,6 +64,17 @@ class Attention(nn.Module):
         return self.block(self.words((x.abs() * 3).long().clamp(max=6))).mean(1)
 
 
+class Mixed(nn.Module):
+    """Weights of two precisions, and a constant that is made on the way."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 5), nn.Linear(5, 4).double()
+
+    def forward(self, x):
+        return self.two(torch.tanh(self.one(x * torch.tensor(0.5))).double())
+
+
 def between(*layers):
     return lambda: nn.Sequential(nn.Linear(4, 6), *layers, nn.Linear(6, 4))
 
@@ -84,6 +95,7 @@ MODELS = {
     ),
     "tied, frozen and unused": (Tied, "recorded"),
     "attention": (Attention, "recorded"),
+    "precisions": (Mixed, "recorded"),
     "a branch on a number": (Branch, "recorded"),
     "lstm": (Lstm, "kept"),
     "checkpointing": (Checkpointed, None),

@@ -130,9 +130,9 @@ def compared(one: Tensor, other: Callable[[], Tensor]) -> float:
         return math.nan
 
 
-def tolerance(like: Tensor) -> float:
-    """What two ways may differ by in this precision, relative."""
-    return 3 * math.sqrt(torch.finfo(like.dtype).eps)
+def tolerance(like: Sequence[Tensor]) -> float:
+    """What two ways may differ by in the least of these precisions, relative."""
+    return 3 * math.sqrt(max(torch.finfo(t.dtype).eps for t in like))
 
 
 def _relative(one: Tensor, other: Tensor) -> float:

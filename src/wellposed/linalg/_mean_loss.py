@@ -6,6 +6,7 @@ from typing import TypeAlias, final
 
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.parameter import is_lazy
 
 from wellposed.errors import require
 
@@ -27,7 +28,7 @@ class MeanLoss:
         penalty: (model, inputs, targets) -> R, or None for 0.
 
     Raises:
-        ArgumentError: If no parameter requires a gradient.
+        ArgumentError: If no parameter requires a gradient, or one is complex or has no shape yet.
     """
 
     model: nn.Module
@@ -39,6 +40,16 @@ class MeanLoss:
             bool(self.params),
             f"{type(self.model).__name__} has no parameters that require a gradient, and curvature "
             "is a derivative by them; unfreeze some",
+        )
+        require(
+            not any(is_lazy(p) for p in self.params),
+            f"{type(self.model).__name__} has weights without a shape; a lazy model gets them in "
+            "its first forward pass, run one before",
+        )
+        require(
+            not any(p.is_complex() for p in self.params),
+            f"{type(self.model).__name__} has complex weights, and curvature is that of real ones; "
+            "keep torch.view_as_real of them as parameters",
         )
 
     @property

@@ -143,7 +143,7 @@ class Curvature:
         other = compared(
             self._first, lambda: self._operator(opposite, inputs, targets)[0](self.probe)
         )
-        return Agreement(difference, rounding, other, tolerance(self.probe))
+        return Agreement(difference, rounding, other, tolerance(self.params))
 
     def _operator(self, mode: Mode, inputs: Tensor, targets: Tensor) -> tuple[Operator, int]:
         """V -> Av on one batch, and the bytes it keeps."""

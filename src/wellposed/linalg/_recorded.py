@@ -131,6 +131,8 @@ class _Recorder(TorchDispatchMode):
         if func is torch.ops.aten._efficientzerotensor.default:
             func = torch.ops.aten.zeros.default  # some operations in a mode crash on the former
         found = func(*args, **kwargs)
+        if args and found is args[0] and not func._schema.is_mutable:
+            return found  # a constant made on the way
         unforeseen = func._schema.is_mutable or not _UNFORESEEN.isdisjoint(func.tags)
         if not self._varying.knows((args, kwargs)):
             self.reusable &= not unforeseen

@@ -122,7 +122,7 @@ class _ByExamples:
                 f"({type(error).__name__}: {str(error).splitlines()[0][:120]}); try linalg.trace"
             ) from error
         require(
-            difference <= tolerance(self.point[0]),
+            difference <= tolerance(self.point),
             f"second derivatives of single examples differ from those within a batch by "
             f"{difference:.1g} of their size; the model mixes examples, or a layer has a wrong "
             "derivative; try linalg.trace",
