@@ -245,3 +245,15 @@ def test_batches_may_lie_in_memory_in_any_order():
     found = curvature(model, LOSS, data)
     assert found.mode == "recorded"
     torch.testing.assert_close(found(v), oracle(model, data, v), rtol=1e-4, atol=1e-6)
+
+
+class Overwritten(nn.Module):
+    def forward(self, x):
+        h = torch.tanh(x)
+        h[:, 0].mul_(2)  # the derivative of tanh is computed from its value
+        return h
+
+
+def test_a_value_that_is_overwritten_is_not_differentiated():
+    with pytest.raises(ArgumentError, match="kept: RuntimeError: a tensor that the gradient needs"):
+        curvature(nn.Sequential(nn.Linear(4, 4), Overwritten()), LOSS, batches(6))

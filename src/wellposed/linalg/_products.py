@@ -184,14 +184,20 @@ class Curvature:
 
     def _kept(self, inputs: Tensor, targets: Tensor) -> tuple[Operator, int]:
         kept: dict[int, int] = {}
+        versions: list[tuple[Tensor, int]] = []
 
         def count(tensor: Tensor) -> Tensor:
             storage = tensor.untyped_storage()
             kept[storage.data_ptr()] = storage.nbytes()
+            versions.append((tensor, tensor._version))
             return tensor
 
         with differentiable_twice(), torch.autograd.graph.saved_tensors_hooks(count, _same):
             operator = backward(self.mean, self.kind, inputs, targets)
+        if any(tensor._version != version for tensor, version in versions):
+            # With hooks, torch does not look.
+            raise RuntimeError("a tensor that the gradient needs is changed in place")
+        versions.clear()
 
         def product(vector: Tensor) -> Tensor:
             with differentiable_twice():
@@ -214,7 +220,7 @@ def curvature(  # noqa: PLR0913 - what is differentiated, and how
     """Products with a matrix of second order of a model's mean loss over batches of any size.
 
     Args:
-        model: Any, in the mode that it is in.
+        model: Any, in the mode that it is in; in training mode its running statistics move.
         loss: (outputs, targets) -> losses per example, shape (batch,).
         batches: (inputs, targets) each.
         kind: "hessian", "gauss-newton", "fisher" or "empirical-fisher".
