@@ -136,7 +136,7 @@ def _slow(times: dict[str, list[float]], robust: dict[str, list[float]]) -> list
 
 def _autoattack(rows: list[Row], first: int) -> list[str]:
     lines = [
-        "| network | eps | clean | AutoAttack | `standard`, 3 seeds | points | missed | extra "
+        "| network | eps | clean | AutoAttack | `standard`, by seed | points | missed | extra "
         "| evaluations, AutoAttack / `standard` | x | CPU s, AutoAttack / `standard` | x "
         "| flags | `autoattack` | differ | its CPU s |",
         "|---|--:|--:|--:|---|--:|---|---|--:|--:|--:|--:|---|--:|--:|--:|",
