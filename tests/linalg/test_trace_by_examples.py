@@ -218,6 +218,15 @@ def test_what_cannot_be_verified_is_refused_in_a_sentence(name):
     assert "linalg.trace" in str(error.value)
 
 
+def test_a_batch_of_dead_units_does_not_vouch_for_the_next():
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), Centred(), nn.Linear(4, 3))
+    nn.init.constant_(model[0].bias, -5.0)
+    model[3].requires_grad_(requires_grad=False)
+    model, (x, y) = model.double(), data()
+    with pytest.raises(ArgumentError, match="mixes examples"):
+        trace_by_examples(model, EACH, [(0 * x, y), (100 * x, y)])
+
+
 def test_bad_arguments_are_named():
     model, (x, y) = made("perceptron"), data()
     with pytest.raises(ArgumentError, match="at least 2 passes, got 1"):

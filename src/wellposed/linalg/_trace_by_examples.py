@@ -113,7 +113,8 @@ class _ByExamples:
         try:
             made = Recording(self._second, self.vectors(), self.point, data)
             vectors = self.vectors()  # others, as what the recording keeps of its own is wrong
-            difference = self._difference(made.here(vectors)[0], vectors, signs, inputs, targets)
+            found = made.here(vectors)[0]
+            difference = self._difference(found, vectors, signs, inputs, targets)
         except ArgumentError:
             raise
         except Exception as error:
@@ -127,7 +128,8 @@ class _ByExamples:
             f"{difference:.1g} of their size; the model mixes examples, or a layer has a wrong "
             "derivative; try linalg.trace",
         )
-        self.recordings[key] = made
+        if bool(found.any()):  # zeros, as of dead units, verify nothing
+            self.recordings[key] = made
         return made.here
 
     def vectors(self) -> list[Tensor]:
