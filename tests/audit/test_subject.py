@@ -161,6 +161,12 @@ def test_a_subject_is_told_apart_by_weights_data_and_loss(subject, net, blobs):
     assert all(other.describe() != said for other in others)
 
 
+def test_what_json_has_kept_of_an_adam_is_the_same_subject(subject):
+    said = subject(descent=Descent("adam", lr=0.01, betas=(0.9, 0.999))).describe()
+    assert said == json.loads(json.dumps(said))
+    assert said["descent"]["betas"] == [0.9, 0.999]
+
+
 def test_the_digest_sees_names_types_shapes_and_the_sign_of_zero():
     zero = torch.zeros(2, 2)
     states = [{"a": zero}, {"b": zero}, {"a": zero.reshape(4)}, {"a": zero.int()}, {"a": -zero}]

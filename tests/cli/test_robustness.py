@@ -48,6 +48,35 @@ def test_a_foreign_module_gets_a_folder_of_its_own(cli, module, tmp_path):
     assert folder.has("robustness/statement.txt")
 
 
+def test_the_matrix_of_who_breaks_whom_stands_beside_the_rest(cli, run, finished, tmp_path):
+    cli("audit", run, "--only", "noise", "--budget", "quick")
+    again = shutil.copytree(finished, tmp_path / "again")
+    found = cli("robustness", run, *FEW, "--transfer", again)
+    assert found.code == 0, found.err
+    audit = Audit.read(RunFolder.open(run))
+    assert {f.check for f in audit} == {"noise", "robustness", "transfer"}
+    assert " ".join(audit["transfer"].statement.split()) in " ".join(found.out.split())
+    (own, same), _ = audit["transfer"].evidence["breaks"]
+    assert own == same > 0  # the other run is this one
+    assert audit["transfer"].evidence["eps"] == 0.02
+    page = (run / "audit.html").read_text()
+    assert "Who breaks whom" in page
+    assert "Bracket over radius" in page
+
+
+def test_another_run_is_one_of_the_same_data(cli, run, tmp_path):
+    spirals = (tmp_path / "recipe.toml").read_text().replace('"digits"', '"spirals"')
+    (tmp_path / "spirals.toml").write_text(spirals)
+    assert cli("train", "spirals.toml", "--out", "spirals").code == 0
+    found = cli("robustness", run, *FEW, "--transfer", "spirals")
+    assert found.code == 2
+    assert "give networks of the same data" in " ".join(found.err.split())
+    assert not (run / "robustness").exists()
+    missing = cli("robustness", run, *FEW, "--transfer", "nowhere")
+    assert missing.code == 2
+    assert "nowhere" in missing.err
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

@@ -67,4 +67,6 @@ from wellposed.audit._spectrum import spectrum as spectrum
 from wellposed.audit._subject import Subject as Subject
 from wellposed.audit._taylor import taylor as taylor
 from wellposed.audit._throughput import throughput as throughput
+from wellposed.audit._transfer import require_alike as require_alike
+from wellposed.audit._transfer import transfer_check as transfer_check
 from wellposed.audit._weights import weights as weights

@@ -269,7 +269,7 @@ class Subject:
             "parts": {name: len(part) for name, part in self.parts.items()},
             "examples_sha256": weights_digest(self._some_examples()),
             "classes": list(self.classes),
-            "descent": None if self.descent is None else asdict(self.descent),
+            "descent": None if self.descent is None else _listed(asdict(self.descent)),
             "loss": getattr(self.loss, "__name__", type(self.loss).__name__),
         }
 
@@ -366,6 +366,11 @@ def weights_digest(state: Mapping[str, Any]) -> str:
             flat = value.detach().cpu().contiguous().reshape(-1)
             digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
     return digest.hexdigest()
+
+
+def _listed(value: dict[str, Any]) -> dict[str, Any]:
+    """Tuples as lists, since the description is compared with one that JSON has kept."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in value.items()}
 
 
 def _shown(outputs: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from wellposed.cli._audit import examined, subject_of, where_findings_go
-from wellposed.cli._base import DataDir, Json, Trust
+from wellposed.cli._base import DataDir, Json, Trust, opened
 from wellposed.cli._output import Output
 
 
@@ -29,6 +29,12 @@ def robustness(
     method: Annotated[
         str, typer.Option(help="Of the certificates: auto, ibp, crown-ibp, crown or alpha-crown.")
     ] = "auto",
+    transfer: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--transfer", metavar="OTHER", help="Who breaks whom, with that run; may be repeated."
+        ),
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights: .safetensors, or of torch.save.")
     ] = None,
@@ -63,17 +69,28 @@ def robustness(
     pictures of counter-examples; the finding goes to findings.json and audit.html beside those of
     `wellposed audit`.
 
+    With --transfer, the worst examples of the largest radius that are found on this network and on
+    those of other runs on the same data are shown to all: a second finding, with its matrix.
+
     \b
     Examples:
       wellposed robustness runs/mine --eps 0.01 --eps 0.02 --eps 0.05
       wellposed robustness runs/mine --eps 0.5 --norm l2 --examples 1000 --budget full
+      wellposed robustness runs/mine --eps 0.02 --transfer runs/cnn --transfer runs/wide
       wellposed robustness package.module:factory --weights model.safetensors --data mnist
 
     \b
     Exit codes: 0 done, 2 bad input.
     """
-    from wellposed.audit import bracket_of, plan, robustness_check
+    from wellposed.audit import (
+        bracket_of,
+        plan,
+        require_alike,
+        robustness_check,
+        transfer_check,
+    )
     from wellposed.errors import Interrupted, require
+    from wellposed.recipe import subject_of_run
     from wellposed.report import render, render_audit
     from wellposed.runs import exclusive
 
@@ -83,7 +100,7 @@ def robustness(
         f"--eps needs radii that are positive and finite, got {radii[0]:g}",
     )
     given: tuple[Any, ...] = (radii, norm, examples, budget, method, checkpoint)
-    check = robustness_check(*given)
+    checks = [robustness_check(*given)]
     console = Output(as_json=as_json)
     settings = {
         "subject": subject, "weights": weights, "data": data, "other": None, "initial": None,
@@ -91,11 +108,16 @@ def robustness(
     }  # fmt: skip
     made, foreign = subject_of(console, settings, data_dir, trust=trust)
     with console.apart():
-        agenda = plan(made, [check])
+        runs = [opened(path, trust=trust) for path in transfer or ()]
+        others = [subject_of_run(run, data_dir=data_dir, seed=seed) for run in runs]
+        if others:
+            require_alike(made, others)
+            checks.append(transfer_check(others, radii[-1], norm, examples))
+        agenda = plan(made, checks)
     folder = where_findings_go(subject, out, settings, foreign=foreign)
     try:
         with exclusive(folder.path), console.apart():
-            examined(console, made, agenda, folder, beside=True, resume=False)
+            audit = examined(console, made, agenda, folder, beside=True, resume=False)
             _, found = bracket_of(made, *given)  # what could not be measured raises here
             kept = found.save(folder.path / "robustness")
     except KeyboardInterrupt:
@@ -107,6 +129,8 @@ def robustness(
     console.line()
     for line in found.statement().splitlines():
         console.paragraph(line)
+    if others:
+        console.paragraph(audit["transfer"].statement)
     console.line()
     console.line(f"Counter-examples: {shlex.quote(str(kept / 'counterexamples.safetensors'))}")
     console.line(f"Report: {shlex.quote(str(page))}")
