@@ -56,7 +56,19 @@ def measured(case: Any, true: Any, repeats: int, tasks: list[str]) -> dict[str, 
                 row["seconds"].append(time.process_time() - began)
                 row["products"].append(found.products)
                 row["errors"].append(errors(found, true))
+    _pooled(rows.get("trace", {}))
     return rows
+
+
+def _pooled(entrants: dict[str, Any]) -> None:
+    """Errors of traces by examples from the 60 passes of one: those of few passes are uncertain."""
+    prefix = "wellposed, by examples, "
+    if f"{prefix}60" in entrants:
+        single = rms(entrants[f"{prefix}60"], "trace") * math.sqrt(60)
+        for name, row in entrants.items():
+            if name.startswith(prefix):
+                passes = int(name.removeprefix(prefix))
+                row["errors"] = [{"trace": single / math.sqrt(passes)} for _ in row["errors"]]
 
 
 def rms(row: dict[str, Any], kind: str) -> float:
