@@ -45,7 +45,8 @@ class Recording:
     ) -> None:
         self._again = (directional, vectors)
         count = len(point)
-        vectors, point, data = ([t.detach() for t in ts] for ts in (vectors, point, data))
+        point, data = ([t.detach() for t in ts] for ts in (point, data))
+        vectors = [v.detach().clone() for v in vectors]  # of parts of one each would be copied
 
         def flat(*tensors: Tensor) -> Any:
             return directional(tensors[:count], tensors[count : 2 * count], tensors[2 * count :])
