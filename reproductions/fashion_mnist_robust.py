@@ -41,8 +41,8 @@ PLAIN = "regularizer=[]"
 COMPLETE = {"FAB": FAB(100, targets=9), "Square": Square(5000)}
 ARMS = {
     "robust": ("fashion-mnist-robust", [], 0.1, (0,)),
-    "input gradient": ("fashion-mnist-input-gradient", [], 0.05, (0, 1)),
-    "plain": ("fashion-mnist-input-gradient", [PLAIN], 0.05, (0, 1)),
+    "input gradient": ("fashion-mnist-input-gradient", [], 0.05, (0, 1, 2)),
+    "plain": ("fashion-mnist-input-gradient", [PLAIN], 0.05, (0, 1, 2)),
 }
 WEIGHTS = Path("runs") / NAME
 TRIED = [
