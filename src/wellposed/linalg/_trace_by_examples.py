@@ -112,7 +112,7 @@ class _ByExamples:
             return self.recordings[key].at(self.point, data)
         try:
             made = Recording(self._second, self.vectors(), self.point, data)
-            vectors = self.vectors()  # others, as what the recording keeps of its own is wrong
+            vectors = self.vectors()  # along its first ones a value kept by mistake looks right
             found = made.here(vectors)[0]
             difference = self._difference(found, vectors, signs, inputs, targets)
         except ArgumentError:
