@@ -16,6 +16,7 @@ from wellposed.perturb import (
     PGD,
     Linf,
     Pool,
+    RandomSearch,
     Rung,
     TargetedAPGD,
     ladder,
@@ -179,6 +180,17 @@ def test_what_suspicions_break_is_broken_at_all_larger_radii(monkeypatch):
     found = ladder(model, X[:20], Y[:20], Linf(0.0), [0.1, 0.12], budget=[Rung(FGSM())])
     assert (found.attacked[1].broken | ~found.attacked[0].broken).all()
     assert found.attacked[0].accuracy < 0.9
+
+
+def test_what_a_rung_without_gradients_breaks_after_those_with_is_a_gain(monkeypatch):
+    monkeypatch.setattr("wellposed.perturb._ladder.fallback", lambda *_, **__: (Rung(FGSM()),))
+    model, search = MASKS["quantized"](MODEL), Rung(RandomSearch(300))
+    found = ladder(model, X[:20], Y[:20], Linf(0.12), budget=[Rung(FGSM()), search])
+    broke = found.spent[1].broke
+    assert broke > 1
+    assert found.suspicions.blackbox_gain >= broke / 20
+    alone = ladder(model, X[:20], Y[:20], Linf(0.12), budget=[search])
+    assert alone.suspicions.blackbox_gain < broke / 20
 
 
 def test_autoattack_starts_afresh_and_takes_nothing_from_suspicions():

@@ -294,6 +294,7 @@ class _Climb:
         tested = self._planted(state, ball, [rung.attack for rung in rungs])
         found = replace(
             found,
+            blackbox_gain=max(found.blackbox_gain, self._searched()),
             planted_found=tested.share if tested.planted >= _FEWEST else None,
             gradients=found.gradients + tested.gradients,
             forwards=found.forwards + tested.forwards,
@@ -308,6 +309,16 @@ class _Climb:
         self.suspicions = found
         self._save("doubts")
         return found
+
+    def _searched(self) -> float:
+        """Accuracy that a rung without gradients took from those with, at most; one is chance."""
+        climbed, gains = set(), [0]
+        for part in self.spent:
+            if part.gradients:
+                climbed.add(part.eps)
+            elif part.eps in climbed and part.broke > 1:
+                gains.append(part.broke)
+        return max(gains) / len(self.labels)
 
     def _planted(self, state: "Standing", ball: Ball, attacks: Sequence[Attack]) -> Planted:
         rows = (~state.broken).nonzero().squeeze(1)[:_PLANTED]
