@@ -211,7 +211,9 @@ def test_a_leap_without_a_slope_or_into_another_round_begins_at_random():
 
 def test_no_leap_where_the_caller_says_where_to_begin():
     ball = BALLS["Linf"]
-    plain, leapt = (APGD(4, leap=f)(MODEL, X[:20], Y[:20], ball, begin=X[:20]) for f in (0, 1))
+    plain, leapt = (
+        APGD(4, leap=f)(MODEL, X[:20], Y[:20], ball, begin=X[:20]) for f in (False, True)
+    )
     assert torch.equal(plain.examples, leapt.examples)
     assert torch.equal(plain.gradients, leapt.gradients)
 

@@ -93,6 +93,7 @@ def test_what_only_the_model_itself_sees_is_broken():
     assert (found.margin <= 0).all()
 
 
+@pytest.mark.wrong_types
 def test_refuses_another_precision():
     with pytest.raises(ArgumentError, match="precision float32 and bf16, got precision='fp8'"):
         Pool(precision="fp8")
