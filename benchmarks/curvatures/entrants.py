@@ -4,7 +4,7 @@ import contextlib
 import copy
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from curvatures.networks import Case
 from wellposed.linalg import Curvature, curvature, lanczos, spectrum, trace_by_examples
@@ -46,11 +46,14 @@ class Found:
 Call = Callable[[Case, int], Found]
 
 
-def product_of(case: Case, seed: int) -> Curvature:
-    """In four batches, as the audit has it; the peers are slower so, and get one."""
+def batches_of(case: Case) -> Iterable[tuple[Tensor, Tensor]]:
+    """Four, as the audit has it; the peers are slower so, and get one."""
     size = len(case.inputs) // 4
-    batches = zip(case.inputs.split(size), case.targets.split(size), strict=True)
-    return curvature(case.model, EACH, batches, seed=seed)
+    return zip(case.inputs.split(size), case.targets.split(size), strict=True)
+
+
+def product_of(case: Case, seed: int) -> Curvature:
+    return curvature(case.model, EACH, batches_of(case), seed=seed)
 
 
 def ours_top(case: Case, seed: int, tolerance: float) -> Found:
@@ -67,9 +70,7 @@ def ours_trace(case: Case, seed: int, steps: int, probes: int) -> Found:
 
 
 def ours_trace_by_examples(case: Case, seed: int, passes: int) -> Found:
-    size = len(case.inputs) // 4
-    batches = zip(case.inputs.split(size), case.targets.split(size), strict=True)
-    found = trace_by_examples(case.model, EACH, batches, passes=passes, seed=seed)
+    found = trace_by_examples(case.model, EACH, batches_of(case), passes=passes, seed=seed)
     return Found(passes, trace=found.value, error=found.error)
 
 

@@ -15,11 +15,8 @@ from wellposed.linalg._mean_loss import MeanLoss
 
 FEW = 4  # examples in float64
 _LIMIT = 1e-4  # relative difference of two steps, up to which they have a limit
-_STEPS = (
-    1e-5,
-    1e-7,
-    1e-3,
-)  # kinks lie between close points less often, rounding hurts wide ones less
+# Between close points lie fewer kinks; wide ones suffer less rounding.
+_STEPS = (1e-5, 1e-7, 1e-3)
 
 
 @final

@@ -55,7 +55,7 @@ class Recording:
         with warnings.catch_warnings(), recorder:
             warnings.simplefilter("ignore")
             found = functionalize(flat)(*vectors, *point, *data)
-        self._reusable, self._zeros = recorder.reusable, len(recorder.zeros)
+        self._reusable = recorder.reusable
         self._fixed, self._varying, constants = recorder.finished(found)
         self.here = Recorded(self._varying, constants)
 
@@ -66,9 +66,9 @@ class Recording:
         """
         if self._reusable:
             with torch.no_grad():
-                found = self._fixed(*point, *data)
-            if not any(bool(zeros.any()) for zeros in found[: self._zeros]):
-                return Recorded(self._varying, found[self._zeros :])
+                zeros, constants = self._fixed(*point, *data)
+            if not any(bool(z.any()) for z in zeros):
+                return Recorded(self._varying, constants)
         return Recording(*self._again, point, data).here
 
 
@@ -155,8 +155,7 @@ class _Recorder(TorchDispatchMode):
         """(others -> zeros and constants, vectors and constants -> value, constants)."""
         steps, loose = self._varying.needed(found)
         fixed = _Graph("x", self._fixed.arguments)
-        asked = [*self.zeros, *loose]
-        before, constants = self._fixed.needed(asked)
+        before, constants = self._fixed.needed([*self.zeros, *loose])
         fixed.keep(constants)
         fixed.write(self._fixed, before)
         first = {fixed.nodes[id(t)]: t for t in reversed(loose)}  # of equal ones one
@@ -165,7 +164,8 @@ class _Recorder(TorchDispatchMode):
         varying = _Graph("v", self._varying.arguments)
         varying.take({id(t): names[fixed.nodes[id(t)]] for t in [*kept, *loose]})
         varying.write(self._varying, steps)
-        return fixed.module([*self.zeros, *kept]), varying.module(found), kept
+        zeros = list({fixed.nodes[id(z)]: z for z in self.zeros}.values())
+        return fixed.module([zeros, kept]), varying.module(list(found)), kept
 
     def _summand(self, func: Any, args: tuple[Any, ...], kwargs: Any, found: Any) -> Tensor | None:
         """What is added to zeros, so that it is the sum."""
@@ -264,9 +264,9 @@ class _Graph:
                 if isinstance(part, Tensor):
                     self.nodes[id(part)] = self._called(getitem, (node, place), {})
 
-    def module(self, found: Sequence[Tensor]) -> fx.GraphModule:
-        """Arguments -> these tensors."""
-        self._graph.output([self.nodes[id(tensor)] for tensor in found])
+    def module(self, found: Any) -> fx.GraphModule:
+        """Arguments -> these tensors, in the same lists."""
+        self._graph.output(self._placed(found))
         return fx.GraphModule(self._root, self._graph)
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> fx.Node:
