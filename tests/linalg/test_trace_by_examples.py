@@ -227,6 +227,17 @@ def test_a_batch_of_dead_units_does_not_vouch_for_the_next():
         trace_by_examples(model, EACH, [(0 * x, y), (100 * x, y)])
 
 
+class Mute(nn.Module):
+    def forward(self, _):
+        raise ValueError
+
+
+def test_an_error_without_words_is_named_by_its_type():
+    model = nn.Sequential(nn.Linear(3, 3), Mute()).double()
+    with pytest.raises(ArgumentError, match=r"forward mode \(ValueError: \)"):
+        trace_by_examples(model, EACH, [data()])
+
+
 def test_bad_arguments_are_named():
     model, (x, y) = made("perceptron"), data()
     with pytest.raises(ArgumentError, match="at least 2 passes, got 1"):

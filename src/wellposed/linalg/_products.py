@@ -113,7 +113,7 @@ class Curvature:
             except ArgumentError:
                 raise
             except Exception as error:  # noqa: BLE001 - the next way may be open
-                faults.setdefault(_line(error), []).append(mode)
+                faults.setdefault(in_a_line(error), []).append(mode)
                 continue
             agreement = self._compare(mode)
             if agreement.refuted:
@@ -268,6 +268,7 @@ def _same(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _line(error: Exception) -> str:
+def in_a_line(error: Exception) -> str:
+    """Its type, and the beginning of what it says."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:120]}"

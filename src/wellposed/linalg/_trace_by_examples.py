@@ -16,7 +16,7 @@ from wellposed.linalg._agreement import tolerance
 from wellposed.linalg._flatten import flatten, unflatten
 from wellposed.linalg._kinds import backward
 from wellposed.linalg._mean_loss import MeanLoss, PerExample
-from wellposed.linalg._products import differentiable_twice
+from wellposed.linalg._products import differentiable_twice, in_a_line
 from wellposed.linalg._recorded import Recorded, Recording, alike
 from wellposed.linalg._trace import Trace, apart_from
 
@@ -120,7 +120,7 @@ class _ByExamples:
         except Exception as error:
             raise ArgumentError(
                 f"this model has no second derivatives of single examples in forward mode "
-                f"({type(error).__name__}: {str(error).splitlines()[0][:120]}); try linalg.trace"
+                f"({in_a_line(error)}); try linalg.trace"
             ) from error
         require(
             difference <= tolerance(self.point),
