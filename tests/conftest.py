@@ -4,12 +4,16 @@ import os
 import shutil
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 # Two workers with two threads each fight for two cores: with one each, the networks of the audit's
 # tests take a quarter of the time. Set before torch is loaded, which reads it once.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# torch gives some warnings once per process: they would fail whichever test came first in a worker.
+torch.set_warn_always(True)
 
 # Shared machines are slow at random: no deadline, and examples that are the same every time.
 settings.register_profile(

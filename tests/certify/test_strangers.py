@@ -12,6 +12,8 @@ from wellposed.certify._product import Product
 from wellposed.errors import ArgumentError
 from wellposed.perturb import APGD, L2, Linf
 
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
+
 KNOWN = [name for name, stranger in STRANGERS.items() if not stranger.refused]
 REFUSED = [name for name, stranger in STRANGERS.items() if stranger.refused]
 
@@ -37,7 +39,6 @@ def labels_of(model, inputs):
     return outputs.argmax(1) if outputs.dim() > 1 else (outputs > 0).long()
 
 
-@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("name", KNOWN)
 def test_no_point_goes_below_the_bound(name):
     model, x = made(name, scale=1.5), examples(name)
