@@ -138,7 +138,23 @@ def test_what_is_lost_at_the_end_is_noticed(monkeypatch, capsys, error, code):
 
 
 def command(*arguments):
-    return [sys.executable, "-c", "from wellposed.cli import main; main()", *arguments]
+    return [sys.executable, "-m", "wellposed", *arguments]
+
+
+@pytest.mark.parametrize("arguments", [["list", "recipes"], ["trian"], ["--version"]])
+def test_the_module_is_the_command(tmp_path, arguments):
+    call = [sys.executable, "-c", "from wellposed.cli import main; main()", *arguments]
+    script, module = (
+        subprocess.run(line, capture_output=True, check=False, cwd=tmp_path)
+        for line in (call, command(*arguments))
+    )
+    assert module.returncode == script.returncode
+    assert (module.stdout, module.stderr) == (script.stdout, script.stderr)
+
+
+def test_importing_the_module_runs_nothing():
+    code = "import wellposed.__main__"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_reader_that_leaves_causes_no_noise(tmp_path):
