@@ -1,5 +1,8 @@
 """Errors are sentences: found, right, try."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from wellposed import errors
@@ -9,6 +12,8 @@ from wellposed.errors import (
     NotFiniteError,
     UnknownNameError,
     WellposedError,
+    first_line,
+    in_a_line,
     nearest,
     require,
 )
@@ -72,3 +77,27 @@ def test_require():
     require(True, "never said")
     with pytest.raises(ArgumentError, match="lr > 0, got lr=-1"):
         require(False, "SGD needs lr > 0, got lr=-1")
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "named"),
+    [
+        (ValueError("x is 3"), "x is 3", "ValueError: x is 3"),
+        (RuntimeError("\n  a\nb"), "a", "RuntimeError: a"),
+        (AssertionError(), "AssertionError", "AssertionError"),
+        (RuntimeError(" \n"), "RuntimeError", "RuntimeError"),
+        (OSError("x" * 200), "x" * 200, "OSError: " + "x" * 200),
+        (OSError("x" * 201), "x" * 197 + "...", "OSError: " + "x" * 197 + "..."),
+        (ArgumentError("x" * 300), "x" * 300, "ArgumentError: " + "x" * 300),
+    ],
+)
+def test_an_error_in_a_line(error, line, named):
+    assert first_line(error) == line
+    assert in_a_line(error) == named
+
+
+def test_the_first_line_of_an_error_is_taken_in_one_place():
+    source = Path(errors.__file__).parent
+    own = re.compile(r"(str\(error\)|\{error\}\")[^\n]*splitlines")
+    taken = [p.name for p in source.rglob("*.py") if own.search(p.read_text())]
+    assert taken == ["errors.py"]

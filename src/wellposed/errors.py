@@ -16,6 +16,8 @@ The command line prints it without a traceback and exits with 2 (`Interrupted`: 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LINE = 200
+
 
 class WellposedError(Exception):
     """Base class: `except WellposedError` catches all that this library raises on purpose."""
@@ -91,6 +93,19 @@ def require(condition: object, message: str) -> None:
     """
     if not condition:
         raise ArgumentError(message)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or else its kind; of others' errors, 200 characters."""
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    whole = isinstance(error, WellposedError) or len(said) <= _LINE
+    return said if whole else f"{said[: _LINE - 3]}..."
+
+
+def in_a_line(error: BaseException) -> str:
+    """The kind of an error and its first line: "ValueError: x is 3"."""
+    kind = type(error).__name__
+    return f"{kind}: {first_line(error)}" if str(error).strip() else kind
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

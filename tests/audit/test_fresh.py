@@ -80,7 +80,7 @@ def test_where_nothing_is_known_it_says_so(subject, net):
         def __deepcopy__(self, memo):
             raise RuntimeError("a lock")
 
-    with pytest.raises(ArgumentError, match="cannot copy it: a lock; give the subject rebuild="):
+    with pytest.raises(ArgumentError, match="it: RuntimeError: a lock; give the subject rebuild="):
         fresh(subject(net(0, Locked(4, 3))), "x")
 
 

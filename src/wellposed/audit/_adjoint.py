@@ -15,7 +15,7 @@ from wellposed.audit._slope import slope
 from wellposed.audit._subject import Subject
 from wellposed.audit._trace import Call
 from wellposed.audit._twin import Twin, twin
-from wellposed.errors import require
+from wellposed.errors import first_line, require
 from wellposed.runs import Bars, Finding, Threshold, Verdict
 
 
@@ -109,7 +109,7 @@ def adjoint(subject: Subject, *, examples: int = 4) -> Finding:
             try:
                 found = _twice(subject, made, call)
             except Exception as error:  # noqa: BLE001 - other modules can still be tested
-                silent.append(f"{call.place}: {(str(error).splitlines() or [''])[0][:120]}")
+                silent.append(f"{call.place}: {first_line(error)}")
                 continue
             if isinstance(found, Probed):
                 probed.append(found)

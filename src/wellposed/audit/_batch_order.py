@@ -11,7 +11,7 @@ from wellposed.audit._check import Check, forward
 from wellposed.audit._subject import Subject
 from wellposed.audit._trace import Call, tensors_in, traced
 from wellposed.audit._twin import Twin, twin
-from wellposed.errors import require
+from wellposed.errors import in_a_line, require
 from wellposed.runs import Bars, Finding, Mark, Threshold, Verdict
 
 
@@ -158,8 +158,7 @@ def _shifts(made: Twin, outputs: Tensor, generator: torch.Generator) -> tuple[li
         try:
             change = float((test() - right).double().abs().max() / size.clamp_min(1e-300))
         except Exception as error:  # noqa: BLE001 - a network that asks for one size of batch
-            fault = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]}"
-            broken, change = broken or f"{name} of it: {fault}", 0.0
+            broken, change = broken or f"{name} of it: {in_a_line(error)}", 0.0
         found.append(Shift(name, change))
     return found, broken
 

@@ -11,6 +11,7 @@ from wellposed.audit._check import Check
 from wellposed.audit._subject import Subject
 from wellposed.audit._trace import Call, tensors_in, traced
 from wellposed.audit._untouched import generators, same_bits, set_generators, untouched
+from wellposed.errors import first_line, in_a_line
 from wellposed.runs import Finding, Listing, Threshold, Verdict
 
 
@@ -149,9 +150,7 @@ def _training(subject: Subject, batch: tuple[Tensor, Tensor]) -> str:
         with untouched(subject.model):
             second = _passed(subject, batch, train=True)
     except Exception as error:  # noqa: BLE001 - batch normalization of one example, say
-        return (
-            f"it fails there: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
-        )
+        return f"it fails there: {in_a_line(error)}"
     where = first.first_difference(second)
     return f"from the same state and generators, {where} differs first" if where else ""
 
@@ -165,7 +164,7 @@ def _strict(subject: Subject, batch: tuple[Tensor, Tensor]) -> str:
         with untouched(subject.model):
             _passed(subject, batch)
     except Exception as error:  # noqa: BLE001 - the answer is what it says
-        return (str(error).splitlines() or [""])[0][:200]
+        return first_line(error)
     finally:
         torch.use_deterministic_algorithms(mode=before, warn_only=warns)
     return "torch knows of no operation here that does not repeat"

@@ -12,7 +12,7 @@ from wellposed.audit._check import Budget, Check, require_budget
 from wellposed.audit._checks import CHECKS
 from wellposed.audit._subject import Subject
 from wellposed.audit._untouched import untouched
-from wellposed.errors import ArgumentError, UnknownNameError, WellposedError
+from wellposed.errors import ArgumentError, UnknownNameError, WellposedError, in_a_line
 from wellposed.runs import Audit, Finding, Verdict
 
 
@@ -223,8 +223,7 @@ def _fault(error: Exception) -> str:
     for words, sentence in _KNOWN.items():
         if words in str(error):
             return sentence
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:300]}"
+    return in_a_line(error)
 
 
 def _not_finite(subject: Subject) -> str:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from wellposed.audit._subject import Subject, weights_digest
-from wellposed.errors import ArgumentError
+from wellposed.errors import ArgumentError, in_a_line
 
 
 def fresh(subject: Subject, check: str, seed: int = 0) -> tuple[nn.Module, str]:
@@ -51,8 +51,8 @@ def copied(model: nn.Module, check: str) -> nn.Module:
         found = copy.deepcopy(model)
     except Exception as error:
         raise ArgumentError(
-            f"{check} trains a copy of the network, and copy.deepcopy cannot copy it: {error}; "
-            "give the subject rebuild=, a function that makes the model anew"
+            f"{check} trains a copy of the network, and copy.deepcopy cannot copy it: "
+            f"{in_a_line(error)}; give the subject rebuild=, a function that makes the model anew"
         ) from error
     for parameter in found.parameters():
         parameter.grad = None

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from wellposed.errors import DataError, nearest
+from wellposed.errors import DataError, first_line, nearest
 
 _NESTED = ("state_dict", "model_state_dict", "model", "weights")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
@@ -48,7 +48,7 @@ def read_weights(path: Path | str, *, limit: int = 32 * 2**30) -> dict[str, Tens
             warnings.simplefilter("ignore")  # on protocols of pickle
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, OSError, EOFError) as error:
-        raise DataError(f"{path} is damaged: {_line(error)}; get a fresh copy") from error
+        raise DataError(f"{path} is damaged: {first_line(error)}; get a fresh copy") from error
     except Exception as error:
         raise DataError(
             f"{path} holds more than tensors, or is damaged, and is not unpickled{_asks(error)}; "
@@ -160,7 +160,3 @@ def _asks(error: Exception) -> str:
     """What a pickle would have run, in words; torch's own advice is to run it."""
     found = re.search(r"GLOBAL ([\w.]+)", str(error))
     return f", since it asks for {found[1]}" if found else ""
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

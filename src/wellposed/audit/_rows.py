@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wellposed.errors import ArgumentError, require
+from wellposed.errors import ArgumentError, in_a_line, require
 
 PARTS = ("train", "validation", "test")
 
@@ -98,10 +98,8 @@ class Indexed:
         try:
             return self._dataset[row]
         except Exception as error:
-            fault = (str(error).strip().splitlines() or [""])[0][:200]
-            raise ArgumentError(
-                f"item {row} of the dataset cannot be read: {type(error).__name__}: {fault}"
-            ) from error
+            fault = f"item {row} of the dataset cannot be read: {in_a_line(error)}"
+            raise ArgumentError(fault) from error
 
 
 def parts_of(data: Any) -> dict[str, Rows]:

@@ -14,7 +14,7 @@ from wellposed.audit._descent import Descent
 from wellposed.audit._given import other_type, plain_names, require_numbers, uncompiled
 from wellposed.audit._rows import Rows, parts_of
 from wellposed.audit._untouched import untouched
-from wellposed.errors import ArgumentError, require
+from wellposed.errors import ArgumentError, in_a_line, require
 from wellposed.losses import CrossEntropy, SquaredError
 from wellposed.problem import eval_mode
 from wellposed.regularizers import Point, Regularizer
@@ -288,11 +288,9 @@ class Subject:
             with untouched(self.model), torch.no_grad(), eval_mode(self.model):
                 outputs = self.model(inputs)
         except Exception as error:
-            fault = str(error).strip().splitlines()[0] if str(error).strip() else ""
             raise ArgumentError(
                 f"{self.name} cannot take the {self.judged} inputs, shape {tuple(inputs.shape)} "
-                f"and {inputs.dtype}{other_type(self.model, inputs)}: {type(error).__name__}: "
-                f"{fault[:300]}"
+                f"and {inputs.dtype}{other_type(self.model, inputs)}: {in_a_line(error)}"
             ) from error
         require(
             isinstance(outputs, Tensor) and outputs.dim() >= 1 and len(outputs) == len(inputs),

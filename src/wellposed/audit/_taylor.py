@@ -13,7 +13,7 @@ from wellposed.audit._compared import Compared, worst_of
 from wellposed.audit._slope import slope
 from wellposed.audit._subject import Subject
 from wellposed.audit._twin import Twin, twin
-from wellposed.errors import require
+from wellposed.errors import in_a_line, require
 from wellposed.runs import Curves, Finding, Series, Verdict
 
 HESSIAN = "the Hessian product"
@@ -185,7 +185,7 @@ def _add_second(made: Twin, generator: torch.Generator, compared: list[Compared]
         rate = dot(_gradient(made.objective(made.inputs), at, graph=True))
         product = _gradient(rate, at)
     except Exception as error:  # noqa: BLE001 - many operations have no second derivative
-        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+        return in_a_line(error)
     sizes = [g.square().sum() * d.square().mean() for g, d in zip(product, along, strict=True)]
     size = float(torch.stack(sizes).sum().sqrt())
     steps = range(6, round(-math.log2(made.eps) / 2) + 1, 2)

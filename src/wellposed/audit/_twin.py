@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wellposed.audit._subject import Subject
-from wellposed.errors import ArgumentError, require
+from wellposed.errors import ArgumentError, in_a_line, require
 from wellposed.regularizers import Point
 
 
@@ -92,7 +92,7 @@ def twin(subject: Subject, check: str, n: int, part: str | None = None) -> Twin:
             with torch.no_grad(), seen:
                 value = made.objective(made.inputs)
         except Exception as error:  # noqa: BLE001 - a user's module may raise anything
-            fault = fault or f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+            fault = fault or in_a_line(error)
             continue
         require(
             bool(torch.isfinite(value)),
@@ -114,7 +114,7 @@ def _copied(
     except Exception as error:
         raise ArgumentError(
             f"{check} works on a copy of the network, and copy.deepcopy cannot copy it: "
-            f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+            f"{in_a_line(error)}"
         ) from error
     model = model.eval() if dtype is None else model.eval().to(dtype)
     if isinstance(loss, nn.Module) and dtype is not None:

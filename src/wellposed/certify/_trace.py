@@ -14,7 +14,7 @@ from wellposed.certify._graph import Graph
 from wellposed.certify._operation import Input
 from wellposed.certify._operators import OPERATORS
 from wellposed.certify._read import Reader
-from wellposed.errors import ArgumentError, require
+from wellposed.errors import ArgumentError, first_line, require
 
 _BATCH = 3  # that nothing in a network is likely to be
 _TRIALS = 2  # batches on which the operations are compared with the module
@@ -87,10 +87,9 @@ def _export(model: nn.Module, shape: tuple[int, ...]) -> Any:
         with _unlogged():
             return torch.export.export(model, (example,), strict=False)
     except Exception as error:  # whatever stops the export is its reason
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ArgumentError(
             f"torch.export cannot trace {type(model).__name__} on inputs of shape {shape}, and a "
-            f"network whose operations are not known has no certificate: {reason[0]}"
+            f"network whose operations are not known has no certificate: {first_line(error)}"
         ) from error
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import typer
 
 from wellposed.cli._app import app
-from wellposed.errors import Interrupted, WellposedError
+from wellposed.errors import Interrupted, WellposedError, in_a_line
 
 BAD_INPUT = 2
 OUR_FAULT = 70
@@ -80,7 +80,6 @@ def _failed(error: Exception) -> int:
 
 def _kept(error: Exception) -> str:
     """The exception in words; its traceback goes to a file, which is named."""
-    fault = f"{type(error).__name__}: {error}".splitlines()[0][:200]
     trace = "".join(traceback.format_exception(error))
     try:
         handle, path = tempfile.mkstemp(prefix="wellposed-", suffix=".log")
@@ -88,7 +87,7 @@ def _kept(error: Exception) -> str:
             file.write(f"{datetime.now().astimezone().isoformat()}\n{sys.argv}\n{trace}")
     except OSError:
         path = "nowhere, since no temporary file could be written"
-    return f"{fault} (details in {path})"
+    return f"{in_a_line(error)} (details in {path})"
 
 
 def _usage(error: typer.TyperException) -> int:

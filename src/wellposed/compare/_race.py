@@ -10,7 +10,7 @@ from wellposed.compare._design import Entry, design
 from wellposed.compare._outcome import Outcome, outcome
 from wellposed.compare._verdict import Comparison, judge
 from wellposed.data import Dataset
-from wellposed.errors import Interrupted, NotFiniteError, RunFolderError
+from wellposed.errors import Interrupted, NotFiniteError, RunFolderError, first_line
 from wellposed.recipe import Recipe, build, check, dataset
 from wellposed.runs import RunFolder, Status, exclusive, provenance
 from wellposed.train import Observer, fit
@@ -134,7 +134,7 @@ class _Runner:
                 observers=self.observers,
             )
         except NotFiniteError as error:
-            folder.set_status(Status.FAILED, diverged=str(error).splitlines()[0])
+            folder.set_status(Status.FAILED, diverged=first_line(error))
         found = outcome(entry, folder)
         if found is None:
             raise RunFolderError(f"{folder.path} is not finished although its training ended")

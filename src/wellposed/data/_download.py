@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from wellposed.data._places import Places
 from wellposed.data._published import Remote
-from wellposed.errors import DataError
+from wellposed.errors import DataError, first_line
 
 _CHUNK = 2**16
 
@@ -53,8 +53,8 @@ def download(remote: Remote, folder: Path, places: Places) -> Path:
             )
         except OSError as error:  # the network's errors are OSErrors as well
             raise DataError(
-                f"{url} could not be downloaded to {folder} ({_short(error)}), nothing was kept; "
-                f"try again: files that are complete are not fetched twice"
+                f"{url} could not be downloaded to {folder} ({first_line(error)}), nothing was "
+                f"kept; try again: files that are complete are not fetched twice"
             ) from error
         except ValueError as error:
             raise DataError(
@@ -64,10 +64,6 @@ def download(remote: Remote, folder: Path, places: Places) -> Path:
                 f"file into {folder} yourself"
             ) from error
     return Path(path)
-
-
-def _short(error: OSError) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
 @final

@@ -12,7 +12,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from wellposed.errors import DataError
+from wellposed.errors import DataError, first_line
 
 MOST_BYTES = 2**30  # nobody publishes larger IDX files; a gzip bomb does
 DEFLATE_RATIO = 1032  # no deflate stream expands further than this
@@ -55,8 +55,7 @@ def read_idx(path: Path, dimensions: int) -> IDX:
                 return _parse(stream, path, dimensions, limit)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path} cannot be read ({error or type(error).__name__}); "
-            f"replace it by an undamaged copy"
+            f"{path} cannot be read ({first_line(error)}); replace it by an undamaged copy"
         ) from error
 
 

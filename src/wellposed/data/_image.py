@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from wellposed.data._store import unit
-from wellposed.errors import DataError, require
+from wellposed.errors import DataError, first_line, require
 
 MOST_PIXELS = 2**26  # 67 million: more than cameras have, and 200 MB once decoded
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -59,7 +59,8 @@ def decode(path: Path, channels: int, size: tuple[int, int] | None) -> NDArray[n
         raise
     except Exception as error:
         raise DataError(
-            f"{path} is not a readable PNG or JPEG image ({_short(error)}); replace or remove it"
+            f"{path} is not a readable PNG or JPEG image ({first_line(error)}); replace or remove "
+            "it"
         ) from error
     return np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), 2, 0))
 
@@ -77,7 +78,3 @@ def _pixels(image: Image.Image, mode: str, size: tuple[int, int] | None) -> NDAr
         wanted = (size[1], size[0])
         image = ImageOps.fit(image, wanted, Image.Resampling.BILINEAR)
     return np.asarray(image)
-
-
-def _short(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:120]

@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from wellposed.data._idx import DEFLATE_RATIO
-from wellposed.errors import DataError
+from wellposed.errors import DataError, first_line
 
 MOST_BYTES = 4 * 2**30  # of one array that has to be unpacked into memory
 MAPPED_BYTES = 2**28  # arrays stored without compression are mapped from here on
@@ -35,7 +35,7 @@ def _refusing(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:  # zipfile, numpy's parser and zlib raise a dozen kinds
-        fault = (str(error) or type(error).__name__).splitlines()[0][:150]
+        fault = first_line(error)
         raise DataError(
             f"{path} cannot be read as .npz ({fault}); write it again with numpy.savez"
         ) from error

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from wellposed.errors import DataError
+from wellposed.errors import DataError, first_line
 
 _BLOCK = 512
 
@@ -48,8 +48,7 @@ def members(
             _require_whole(len(header) == _BLOCK, path)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path} cannot be read ({error or type(error).__name__}); "
-            f"replace it by an undamaged copy"
+            f"{path} cannot be read ({first_line(error)}); replace it by an undamaged copy"
         ) from error
 
 

@@ -9,7 +9,14 @@ from typing import Any, final
 from wellposed.data._base import Raw, Source
 from wellposed.data._examples import Examples
 from wellposed.data._places import Places
-from wellposed.errors import DataError, UnknownNameError, WellposedError, require
+from wellposed.errors import (
+    DataError,
+    UnknownNameError,
+    WellposedError,
+    first_line,
+    in_a_line,
+    require,
+)
 
 
 @final
@@ -55,8 +62,8 @@ class UserSource(Source):
             raise
         except Exception as error:
             raise DataError(
-                f"{self.function} raised {type(error).__name__}: {error}; it must return a Raw or "
-                f"a pair (inputs, targets)"
+                f"{self.function} raised {in_a_line(error)}; it must return a Raw or a pair "
+                f" (inputs, targets)"
             ) from error
         if isinstance(value, tuple) and len(value) == 2:
             train = Examples(*value)
@@ -80,8 +87,8 @@ class UserSource(Source):
             module = importlib.import_module(module_name)
         except ImportError as error:
             raise DataError(
-                f"the module of {self.function} cannot be imported ({error}); install it or run "
-                f"where it can be found"
+                f"the module of {self.function} cannot be imported ({first_line(error)}); install "
+                f"it or run where it can be found"
             ) from error
         function: Callable[..., Any] | None = getattr(module, name, None)
         if not callable(function):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from wellposed.errors import ArgumentError, require
+from wellposed.errors import ArgumentError, in_a_line, require
 from wellposed.linalg._agreement import Agreement, by_differences, compared, tolerance
 from wellposed.linalg._curvature import Operator
 from wellposed.linalg._flatten import flatten, unflatten
@@ -266,9 +266,3 @@ def _pieces(vector: Tensor, point: Sequence[Tensor]) -> list[Tensor]:
 
 def _same(tensor: Tensor) -> Tensor:
     return tensor
-
-
-def in_a_line(error: Exception) -> str:
-    """Its type, and the beginning of what it says."""
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:120]}"

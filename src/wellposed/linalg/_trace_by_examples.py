@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import jvp
 
-from wellposed.errors import ArgumentError, require
+from wellposed.errors import ArgumentError, in_a_line, require
 from wellposed.linalg._agreement import tolerance
 from wellposed.linalg._flatten import flatten, unflatten
 from wellposed.linalg._kinds import backward
 from wellposed.linalg._mean_loss import MeanLoss, PerExample
-from wellposed.linalg._products import differentiable_twice, in_a_line
+from wellposed.linalg._products import differentiable_twice
 from wellposed.linalg._recorded import Recorded, Recording, alike
 from wellposed.linalg._trace import Trace, apart_from
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from wellposed.errors import DataError, NotFiniteError, RecipeError, nearest
+from wellposed.errors import DataError, NotFiniteError, RecipeError, first_line, nearest
 from wellposed.recipe._origin import Origin, Path, dotted
 from wellposed.recipe._sentences import should, shown
 
@@ -45,7 +45,7 @@ class Call:
         except (DataError, NotFiniteError):  # not the recipe's fault
             raise
         except Exception as error:  # torch and users' factories raise all kinds
-            fault = str(error).splitlines()[0] if str(error) else type(error).__name__
+            fault = first_line(error)
             raise RecipeError(f"{self._place(fault)}: {fault}") from error
 
     def _place(self, fault: str) -> str:

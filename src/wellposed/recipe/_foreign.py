@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wellposed.audit import Descent, Subject, fitted_weights, put_weights, read_weights
 from wellposed.data import Dataset, Places, load
-from wellposed.errors import RecipeError
+from wellposed.errors import RecipeError, first_line
 from wellposed.recipe._arguments import signature
 from wellposed.recipe._lookup import imported
 from wellposed.recipe._origin import Origin
@@ -105,7 +105,7 @@ def _made(factory: str, data: Dataset) -> nn.Module:
     try:
         model = make(**given)
     except (Exception, SystemExit) as error:
-        fault = str(error).splitlines()[0] if str(error) else type(error).__name__
+        fault = first_line(error)
         raise RecipeError(
             f"{factory} failed, called with {', '.join(given) or 'no arguments'}: {fault}; it is "
             "given shape and classes if it has arguments of these names"

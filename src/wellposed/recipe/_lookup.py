@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from wellposed.errors import RecipeError, UnknownNameError
+from wellposed.errors import RecipeError, UnknownNameError, in_a_line
 
 T = TypeVar("T")
 
@@ -74,9 +74,8 @@ def imported(name: str) -> Callable[..., Any]:
         for part in attribute.split("."):
             found = getattr(found, part)
     except (Exception, SystemExit) as error:
-        fault = f"{type(error).__name__}: {error}".splitlines()[0]
         raise RecipeError(
-            f"cannot import {name!r}: {fault}; the form is package.module:factory, "
+            f"cannot import {name!r}: {in_a_line(error)}; the form is package.module:factory, "
             f"and {here} is searched too"
         ) from error
     if not callable(found):

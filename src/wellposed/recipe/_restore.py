@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationErr
 from torch import nn
 
 from wellposed.data import Standardization, read_image
-from wellposed.errors import RunFolderError, WellposedError, require
+from wellposed.errors import RunFolderError, WellposedError, first_line, require
 from wellposed.recipe._build import network
 from wellposed.recipe._check import Parts, check
 from wellposed.recipe._recipe import Recipe
@@ -92,7 +92,7 @@ def restore(folder: RunFolder | Path | str) -> Restored:
     except WellposedError:
         raise
     except Exception as error:
-        fault = str(error).splitlines()[0] if str(error) else type(error).__name__
+        fault = first_line(error)
         raise RunFolderError(
             f"{folder.path} has damaged results or weights ({fault}); restore it from a copy"
         ) from error
