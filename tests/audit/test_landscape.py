@@ -76,6 +76,71 @@ def test_gradient_and_curvature_are_those_of_least_squares(net):
     assert land.curvature({"0.weight": d}) == pytest.approx(curvature)
 
 
+class Square(torch.autograd.Function):
+    """Its gradient calls what a test gives it."""
+
+    fault = RuntimeError("")
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.square()
+
+    @staticmethod
+    def backward(ctx, g):
+        return Slope.apply(g, *ctx.saved_tensors)
+
+
+class Slope(torch.autograd.Function):
+    @staticmethod
+    def forward(_, g, x):
+        return 2 * g * x
+
+    @staticmethod
+    def backward(*_):
+        raise Square.fault
+
+
+class Squares(nn.Module):
+    def forward(self, x):
+        return Square.apply(x)
+
+
+class Far(nn.Module):
+    """Distances to four points, whose backward pass torch cannot differentiate."""
+
+    def forward(self, x):
+        return torch.cdist(x, torch.eye(4)[:, :3], p=1.5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "fault", "kind", "said"),
+    [
+        (
+            Far(),
+            None,
+            ArgumentError,
+            r"no second derivatives \(.*_cdist_backward",
+        ),
+        (
+            Squares(),
+            RuntimeError("trying to differentiate twice a function"),
+            ArgumentError,
+            r"no second derivatives \(trying to differentiate twice a function\)",
+        ),
+        (Squares(), RuntimeError("a lock"), RuntimeError, "^a lock$"),
+    ],
+)
+def test_only_missing_second_derivatives_are_called_so(
+    monkeypatch, subject, net, layer, fault, kind, said
+):
+    monkeypatch.setattr(Square, "fault", fault)
+    model = net(0, nn.Linear(4, 3), layer, nn.Linear(4 if fault is None else 3, 3))
+    land = Landscape(subject(model), "slice", 60)
+    with pytest.raises(kind, match=said):
+        land.curvature(direction(model))
+
+
 def test_the_statistics_of_batch_norm_are_those_of_the_examples(net, blobs):
     model = net(0, nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
     before = {name: b.clone() for name, b in model.named_buffers()}

@@ -6,7 +6,9 @@ from torch import nn
 
 from wellposed.audit import Subject, examine
 from wellposed.audit._directions import filter_normalized
+from wellposed.audit._landscape import Landscape
 from wellposed.audit._slice import symmetric
+from wellposed.errors import ArgumentError
 from wellposed.runs import Verdict
 
 
@@ -113,6 +115,29 @@ def test_slope_and_curvature_agree_with_the_derivatives_of_a_smooth_network(subj
     assert len(numbers) == 4
     assert numbers[0] == pytest.approx(numbers[1], rel=0.01, abs=1e-3)
     assert numbers[2] == pytest.approx(numbers[3], rel=0.01, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ArgumentError("no second derivatives (of a sort)"),
+            "; nothing to compare the curvature with: no second derivatives (of a sort)",
+        ),
+        (
+            RuntimeError("a lock\nof a door"),
+            "; the Hessian product to compare the curvature with failed: RuntimeError: a lock",
+        ),
+    ],
+)
+def test_a_product_that_fails_is_told_by_its_own_line(monkeypatch, subject, error, said):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(Landscape, "curvature", fails)
+    finding = found(subject())
+    assert finding.verdict is not Verdict.UNKNOWN
+    assert finding.verified.endswith(said)
 
 
 @pytest.mark.parametrize(

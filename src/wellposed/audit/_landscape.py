@@ -1,5 +1,6 @@
 """The objective as a function of the weights, which are never written."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -16,7 +17,7 @@ from wellposed.audit._check import forward
 from wellposed.audit._directions import moved
 from wellposed.audit._read_weights import fitted_weights
 from wellposed.audit._subject import Subject
-from wellposed.errors import ArgumentError, require
+from wellposed.errors import ArgumentError, first_line, require
 from wellposed.problem import eval_mode
 from wellposed.regularizers import Point
 
@@ -25,6 +26,7 @@ Interval: TypeAlias = tuple[float, float]
 Table: TypeAlias = Float[np.ndarray, "points examples"]
 
 _LEAST = 20  # examples below which an interval over them says nothing
+_ONCE_ONLY = re.compile(r"derivative for|differentiate twice|double.?backward", re.IGNORECASE)
 _ROUNDING = 1e-4  # relative; what chunks and another form of attention may change
 
 
@@ -190,9 +192,20 @@ class Landscape:
         Args:
             direction: By name of the weights.
 
-        Cost: two gradient evaluations and a product per example; nan where the network has no
-        second derivatives.
+        Cost: two gradient evaluations and a product per example.
+
+        Raises:
+            ArgumentError: If torch says that an operation has no second derivative.
+            RuntimeError: What else the operations raise.
         """
+        try:
+            return self._curvature(direction)
+        except RuntimeError as error:  # NotImplementedError is one
+            if not _ONCE_ONLY.search(str(error)):
+                raise
+            raise ArgumentError(f"no second derivatives ({first_line(error)})") from error
+
+    def _curvature(self, direction: Mapping[str, Tensor]) -> float:
         parameters = dict(self.subject.model.named_parameters())
         moves = {n: d for n, d in direction.items() if bool(d.any())}
         leaves, total = [parameters[n] for n in moves], 0.0

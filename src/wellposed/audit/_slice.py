@@ -12,7 +12,7 @@ from wellposed.audit._check import Check
 from wellposed.audit._directions import filter_normalized, length
 from wellposed.audit._landscape import LEVEL, Interval, Landscape, cost, level_of_each
 from wellposed.audit._subject import Subject
-from wellposed.errors import require
+from wellposed.errors import ArgumentError, first_line, in_a_line, require
 from wellposed.runs import Curves, Finding, Mark, Series, Threshold, Verdict
 from wellposed.stats import mean_interval
 
@@ -217,8 +217,10 @@ def _verified(land: Landscape, direction: dict[str, Tensor], descent: Descent) -
     )
     try:
         exact = land.curvature(direction)
-    except RuntimeError:  # NotImplementedError is one
-        return said + "no second derivatives to compare the curvature with"
+    except ArgumentError as error:
+        return f"{said}nothing to compare the curvature with: {first_line(error)}"
+    except RuntimeError as error:
+        return f"{said}the Hessian product to compare the curvature with failed: {in_a_line(error)}"
     said += f"curvature by differences {second:.4g}, by a Hessian product {exact:.4g}"
     return f"{said} (which passes over kinks, as of ReLU)" if _kinked(land) else said
 
