@@ -249,3 +249,34 @@ def test_refusals(traced, ball, change, message):
 def test_outputs_that_are_no_logits_are_refused(ball):
     with pytest.raises(ArgumentError, match="one vector of logits"):
         certify(nn.Conv2d(1, 2, 2), torch.rand(2, 1, 4, 4), torch.tensor([0, 1]), ball(0.1))
+
+
+class Scalars(nn.Module):
+    """Logits that are made one by one."""
+
+    def forward(self, x):
+        return torch.stack([x[:, 0].relu() * 2, x.square().sum(1) + 1], 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_logits_that_are_made_one_by_one(ball, method):
+    x = torch.tensor([[0.5, 0.5], [0.2, 0.9]])
+    found = certify(Scalars(), x, torch.tensor([1, 1]), ball(0.1), method=method)
+    right = torch.tensor(
+        [0.6**2 + 0.4**2 + 1 - 1.2, 0.3**2 + 0.8**2 + 1 - 0.6], dtype=torch.float64
+    )
+    assert (found.margin <= right).all()
+    assert (found.margin >= right - 0.25).all()
+
+
+def test_what_overflows_in_the_program_is_not_certified(ball):
+    model = nn.Sequential(nn.ReLU(), nn.Linear(2, 2))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([[2e38, 2e38], [1e38, 1e38]]))
+    x, label = torch.full((1, 2), 3.0), torch.tensor([0])
+    assert model(x).isinf().all()
+    for method in METHODS:
+        assert not certify(model, x, label, ball(0.1), bounds=(0, 5), method=method).certified
+    assert certify(model.double(), x.double(), label, ball(0.1), bounds=(0, 5)).certified
+    inside = torch.full((1, 2), 0.01)
+    assert certify(model.float(), inside, label, ball(0.001), bounds=(0, 5)).certified

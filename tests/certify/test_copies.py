@@ -35,3 +35,10 @@ def test_the_transpose_is_the_derivative(copies):
 
 def test_the_longest_sum_is_that_of_the_value_with_most_copies():
     assert [case.fan for case in CASES.values()] == [1, 1, 4, 1]
+
+
+def test_one_number_for_each_example_is_copied():
+    copies = Copies((0,), (2,), (), torch.tensor([0, 1]))
+    assert copies.apply(torch.tensor([3.0, 4.0])).tolist() == [[3, 0], [4, 0]]
+    [found] = copies.transpose(Window(torch.tensor([[5.0, 6.0]])))
+    assert found.values.tolist() == [5]

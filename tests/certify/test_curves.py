@@ -131,3 +131,18 @@ def test_the_program_stays_well_within_its_error(pair):
     assert (off <= error).all()
     step = 0.0 if not isinstance(curve, Softplus) else math.exp(-curve.threshold)
     assert (curve.error(z.double().abs(), EXACT) <= 1e-10 + step).all()
+
+
+@pytest.mark.parametrize(
+    ("curve", "module"),
+    [
+        (Softplus((0,), (1,), 0.001), torch.nn.Softplus(0.001)),
+        (ELU((0,), (1,), 1e4), torch.nn.ELU(1e4)),
+        (ELU((0,), (1,), 1e3, 1.0, 1e-3), torch.nn.CELU(1e3)),
+    ],
+    ids=["softplus", "elu", "celu"],
+)
+def test_large_terms_of_a_formula_have_large_errors(curve, module):
+    z = torch.linspace(-6, 6, 100_001)
+    off = (module(z).double() - curve.apply(z.double())).abs()
+    assert (4 * off <= curve.error(z.double().abs(), SINGLE)).all()

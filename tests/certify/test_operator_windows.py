@@ -1,7 +1,9 @@
 import pytest
+import torch
 from tests.certify.test_operators import kinds
 from torch import nn
 
+from wellposed.certify import trace
 from wellposed.errors import ArgumentError
 
 READ = {
@@ -49,3 +51,10 @@ def test_the_largest_of_windows_that_overlap_is_refused():
 def test_the_batch_is_not_an_axis_to_take_the_largest_of():
     with pytest.raises(ArgumentError, match="applies amax, over the batch"):
         kinds(lambda x: x.amax(0), (3, 6))  # of the shape that a batch would have
+
+
+def test_means_with_a_negative_divisor_have_positive_errors():
+    model = nn.Sequential(nn.AvgPool2d(2, divisor_override=-3), nn.ReLU(), nn.Flatten())
+    graph = trace(model, (1, 4, 4))
+    one = torch.ones(1, 1, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(graph.operations[1].absolute(one), one[..., ::2, ::2] * 4 / 3)

@@ -105,3 +105,52 @@ def test_names_of_the_same_value_all_mean_what_is_written():
     value = torch.randn((4, 2, 3), generator=torch.Generator().manual_seed(0)).double()
     found = trace(Writes(all_names), (2, 3))(value)
     torch.testing.assert_close(found, 12 * value.clamp(min=0))
+
+
+class Drawing(nn.Module):
+    """Adds a little that is drawn anew each time, too little to show in two batches."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw = draw
+
+    def forward(self, x):
+        return x + 1e-6 * self.draw(self.training)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda _: torch.randn(2),
+        lambda _: torch.rand(1, 2),
+        lambda _: torch.bernoulli(torch.full((2,), 0.5)),
+        lambda _: nn.functional.dropout(torch.ones(2)),
+    ],
+    ids=["randn", "rand", "bernoulli", "dropout"],
+)
+def test_random_constants_are_refused_however_small(draw):
+    with pytest.raises(ArgumentError, match="which gives other numbers each time"):
+        trace(Drawing(draw), (2,))
+
+
+def test_a_dropout_of_constants_that_only_trains_is_read():
+    model = Drawing(lambda training: nn.functional.dropout(torch.ones(2), training=training))
+    x = torch.rand(3, 2, dtype=torch.float64)
+    torch.testing.assert_close(trace(model, (2,))(x), x + 1e-6)
+
+
+class Cast(nn.Module):
+    """Computes in bfloat16."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(2, 2)
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.dense(x)
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(ArgumentError, match="wrap_with_autocast, which computes in another"):
+        trace(Cast(), (2,))

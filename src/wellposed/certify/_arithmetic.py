@@ -8,6 +8,7 @@ References:
     Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, 2002, chapter 3.
 """
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -26,10 +27,12 @@ class Arithmetic:
     Args:
         unit: Unit roundoff: the largest relative error of one operation; 0 for exact arithmetic.
         least: The largest absolute error of one operation whose result is subnormal or flushed.
+        most: No number up to this one overflows.
     """
 
     unit: float
     least: float
+    most: float = math.inf
 
     def gamma(self, n: int) -> float:
         r"""The relative error $nu / (1 - nu)$ of n roundings, itself rounded up.
@@ -46,8 +49,8 @@ class Arithmetic:
 
 
 EXACT = Arithmetic(0.0, 0.0)
-SINGLE = Arithmetic(2.0**-24, 2.0**-126)
-DOUBLE = Arithmetic(2.0**-53, 2.0**-1022)
+SINGLE = Arithmetic(2.0**-24, 2.0**-126, 2.0**127)
+DOUBLE = Arithmetic(2.0**-53, 2.0**-1022, 2.0**1023)
 
 
 def arithmetic(dtype: torch.dtype) -> Arithmetic:

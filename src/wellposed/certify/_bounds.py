@@ -26,6 +26,7 @@ from wellposed.certify._product import Product
 from wellposed.certify._region import Region
 
 _ROOM = 1 + 1e-9  # for the roundings of the error bounds themselves
+_INSIDE = 16  # times a value, at most, are numbers that the program makes on the way to it
 
 
 @final
@@ -65,6 +66,15 @@ class Bounds:
     def reach(self, number: int) -> Tensor:
         """The largest absolute value."""
         return torch.maximum(self.low[number].abs(), self.high[number].abs())
+
+    def fits(self) -> Tensor:
+        """Of which examples no value, nor any part of a sum, can overflow in the program."""
+        sides = (*self.low.values(), *self.high.values(), *self.magnitude.values())
+        fits = torch.ones(len(self.region.center), dtype=torch.bool)
+        for side in sides:
+            small = side.abs() < self.program.most / _INSIDE
+            fits &= small.reshape(len(side), count(tuple(side.shape[1:]))).all(1)
+        return fits
 
     def select(self, images: Tensor) -> "Bounds":
         """Those of some of the examples."""

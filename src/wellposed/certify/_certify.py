@@ -129,6 +129,7 @@ def _cascade(
             steps=_STEPS if step == "alpha-crown" else 0,
         )  # fmt: skip
         cost += rows
+        found = found.where(bounds.fits(), -torch.inf)
         better = found > margin[undecided]
         for place in undecided[better].tolist():
             methods[place] = step

@@ -28,7 +28,7 @@ class Copies(Affine):
 
     def apply(self, *values: Tensor) -> Tensor:
         """The copies."""
-        flat = values[0].flatten(1)
+        flat = values[0].reshape(len(values[0]), -1)
         known = torch.cat([flat, flat.new_zeros((len(flat), 1))], 1)
         return known.index_select(1, self.place.flatten()).reshape(-1, *self.shape)
 
@@ -36,7 +36,7 @@ class Copies(Affine):
 
     def transpose(self, window: Window) -> list[Window]:
         """To each value the sum of the coefficients of its copies."""
-        values = channels_first(window.whole(self.shape).values).flatten(1)
+        values = channels_first(window.whole(self.shape).values).reshape(len(window.values), -1)
         spread = values.new_zeros((len(values), count(self.before) + 1))
         spread = spread.index_add(1, self.place.flatten(), values)
         return [Window(channels_last(spread[:, :-1].reshape(-1, *self.before)))]

@@ -37,6 +37,11 @@ class Curved(Activation):
     """Largest absolute derivative."""
 
     @property
+    def size(self) -> float:
+        """Of the terms of its formula, relative to 1 + |z|: of what rounding errors are parts."""
+        return 1.0
+
+    @property
     def contraction(self) -> float:
         """The largest absolute derivative."""
         return self.stretch
@@ -55,7 +60,8 @@ class Curved(Activation):
 
     def error(self, magnitude: Tensor, program: Arithmetic) -> Tensor:
         """Of a formula of some ten operations, each of which is off by little; and ours."""
-        return (_PROGRAM * program.unit + _OURS) * (1 + magnitude) + program.least
+        off = (_PROGRAM * program.unit + _OURS) * self.size
+        return off * (1 + magnitude) + program.least
 
     def open(self, low: Tensor, high: Tensor) -> Tensor:
         """Where the interval is longer than rounding."""
@@ -86,9 +92,11 @@ class Curved(Activation):
         for z, value, rest in self._grid(low, high):
             least = torch.minimum(least, value - lower * z - rest)
             most = torch.maximum(most, value - upper * z + rest)
-        reach = torch.maximum(low.abs(), high.abs())
-        below = _OURS * (1 + reach) * (1 + lower.abs())
-        return Lines(lower, least - below, upper, most + _OURS * (1 + reach) * (1 + upper.abs()))
+        own = _OURS * (1 + torch.maximum(low.abs(), high.abs()))
+        return Lines(
+            lower, least - own * (self.size + lower.abs()),
+            upper, most + own * (self.size + upper.abs()),
+        )  # fmt: skip
 
     def turning(self, slope: Tensor) -> tuple[Tensor, ...]:
         """None is needed."""

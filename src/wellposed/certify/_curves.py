@@ -119,6 +119,11 @@ class Softplus(Curved):
     beta: float = 1.0
     threshold: float = 20.0
 
+    @property
+    def size(self) -> float:
+        """The logarithm is divided by beta."""
+        return max(1.0, 1 / self.beta)
+
     def apply(self, *values: Tensor) -> Tensor:
         """The function, without torch's step of e^-20 at the threshold, which the errors hold."""
         return functional.softplus(values[0], self.beta, 40.0)
@@ -199,6 +204,11 @@ class ELU(Curved):
     def contraction(self) -> float:
         """The larger of the derivatives on both sides of 0."""
         return self.scale * max(1.0, self.alpha * self.rate)
+
+    @property
+    def size(self) -> float:
+        """Far below 0 it is -scale alpha."""
+        return max(1.0, self.scale * max(1.0, self.alpha, self.alpha * self.rate))
 
     def apply(self, *values: Tensor) -> Tensor:
         """The function."""

@@ -55,9 +55,15 @@ def pooled(reader: Reader, node: fx.Node) -> None:
     source = _only(reader, node)
     before, after = reader.operations[source].shape, reader.shape(node)
     function = reader.function(node)
+    sign = -1 if (arguments_of(node).get("divisor_override") or 1) < 0 else 1
+
+    def positive(value: Tensor) -> Tensor:
+        found: Tensor = sign * function(value)
+        return found
+
     terms = _window(node, before, after)
     back = max(1, math.prod(before[1:]) + math.prod(after[1:]))
-    _keep(reader, node, source, function, function, terms, back, None)
+    _keep(reader, node, source, function, positive, terms, back, None)
 
 
 def _window(node: fx.Node, before: Shape, after: Shape) -> int:

@@ -15,7 +15,11 @@ _AT_THE_END = (
     "which has no bounds here; if it is the last, certify the network that returns its argument, "
     "whose largest entry is the same"
 )
-_WHY = {"softmax": _AT_THE_END, "log_softmax": _AT_THE_END}
+_WHY = {
+    "softmax": _AT_THE_END,
+    "log_softmax": _AT_THE_END,
+    "wrap_with_autocast": "which computes in another precision: certify the network without it",
+}
 
 
 @final
@@ -52,11 +56,15 @@ class Reader:
         """
         self._read[node] = None
         name = name_of(node)
+        if node.op == "get_attr":
+            return  # a part of the graph, which what runs it is refused with
         if not node.users and not name.endswith("_"):
             return  # an assertion, or a branch that nobody reads
         reader = self._operators.get(name.rstrip("_"))
         sources = [source for source in node.all_input_nodes if source in self.numbers]
         if not sources:
+            if _random(node):
+                raise self.refused(node, "which gives other numbers each time, even in eval mode")
             self._constant(node)
             return
         if reader is None:
@@ -172,6 +180,8 @@ class Reader:
         """
         target = node.args[0]
         assert isinstance(target, fx.Node)
+        if target not in self.numbers:
+            raise self.refused(node, "on a constant, which it overwrites")
         memory, place = _memory(target)
         for other in self._read:
             if other not in self.numbers or _memory(other)[0] != memory:
@@ -203,6 +213,13 @@ def _memory(node: fx.Node) -> tuple[int, tuple[int, ...]]:
         return -1, ()
     where = (value.storage_offset(), *value.shape, *value.stride())
     return value.untyped_storage()._cdata, where
+
+
+def _random(node: fx.Node) -> bool:
+    """Whether an operator draws random numbers; a dropout does so while it trains."""
+    tags = getattr(node.target, "tags", ())
+    drawn = torch.Tag.nondeterministic_seeded in tags
+    return drawn and bool(arguments_of(node).get("train", True))
 
 
 def arguments_of(node: fx.Node) -> dict[str, Any]:

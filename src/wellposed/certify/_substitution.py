@@ -182,10 +182,9 @@ class Substitution:
     def _input(self, rows: Rows, window: Window) -> None:
         region = self.bounds.region
         center, down, up = self._field(0).at(window, rows.images)
-        change, size = least_change(
-            window.values.flatten(1), down.flatten(1), up.flatten(1), region.eps, region.norm
-        )
-        terms = (window.values * center).abs().flatten(1).sum(1)
+        values, down, up = (side.reshape(len(side), -1) for side in (window.values, down, up))
+        change, size = least_change(values, down, up, region.eps, region.norm)
+        terms = (values * center.reshape(len(center), -1)).abs().sum(1)
         slack = DOUBLE.gamma(4 * (count(self._graph.operations[0].shape) + 8)) * (terms + size)
         rows.add(_dot(window.values, center))
         rows.add(change - slack)

@@ -57,7 +57,7 @@ class Tightening:
 
     def _side(self, substitution: Substitution, number: int, wanted: Tensor, sign: float) -> None:
         bounds = substitution.bounds
-        which = wanted.flatten(1).nonzero()
+        which = wanted.reshape(len(wanted), -1).nonzero()
         if not len(which):
             return
         found = torch.empty(len(which), dtype=torch.float64)
@@ -67,9 +67,8 @@ class Tightening:
             found[piece] = substitution.lower(rows)
             self._peaks[number] = max(self._peaks.get(number, 1), substitution.peak)
         self.rows += len(which)
-        new = torch.full(wanted.flatten(1).shape, -torch.inf, dtype=torch.float64)
-        new[which[:, 0], which[:, 1]] = found
-        new = new.reshape(wanted.shape)
+        new = torch.full(wanted.shape, -torch.inf, dtype=torch.float64)
+        new.view(len(wanted), -1)[which[:, 0], which[:, 1]] = found
         nothing = torch.full_like(new, torch.inf)
         if sign > 0:
             bounds.intersect(number, new, nothing)
@@ -123,7 +122,8 @@ def start(bounds: Bounds, number: int, neurons: Tensor, sign: float, images: Ima
     windows = operation.rows(neurons)
     if windows is None:
         windows = operation.transpose(_unit(operation.shape, neurons))
-    error = bounds.error(number).flatten(1)[images, neurons]
+    error = bounds.error(number)
+    error = error.reshape(len(error), -1)[images, neurons]
     offset = operation.offset()
     constant = -error
     if offset is not None:
@@ -148,5 +148,5 @@ def _unit(shape: tuple[int, ...], neurons: Tensor) -> Window:
         values[torch.arange(len(neurons)), 0, 0, neurons // (height * width)] = 1
         return Window(values, torch.stack([place // width, place % width], 1))
     values = torch.zeros((len(neurons), *shape), dtype=torch.float64)
-    values.flatten(1)[torch.arange(len(neurons)), neurons] = 1
+    values.view(len(neurons), -1)[torch.arange(len(neurons)), neurons] = 1
     return Window(channels_last(values))
