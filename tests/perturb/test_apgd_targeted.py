@@ -56,6 +56,51 @@ def test_finds_what_one_climb_misses():
     assert many.gradients[many.broken].min() < 15
 
 
+class Blocks(nn.Module):
+    """Class 0 leads class k by lead[k] - slope times the mean of the k-th block of 20 inputs."""
+
+    def __init__(self, lead, slope):
+        super().__init__()
+        self.lead, self.slope = torch.tensor(lead), slope
+
+    def forward(self, x):
+        behind = self.slope * x.unflatten(1, (-1, 20)).mean(2) - self.lead
+        return torch.cat([torch.zeros_like(behind[:, :1]), behind], 1)
+
+
+def test_a_race_gives_up_the_targets_that_are_behind():
+    x, y = torch.zeros(4, 80), torch.zeros(4, dtype=torch.int64)
+    model, ball = Blocks([1.0, 2.0, 3.0, 4.0], 8.0), Linf(0.1)  # margins 0.2, 1.2, 2.2, 3.2 in it
+    found = TargetedAPGD(50, targets=4, race=True)(model, x, y, ball, bounds=(-1, 1))
+    assert found.gradients.tolist() == [50 + 3 * 12] * 4  # the first checkpoint is at 11
+    assert found.margin.tolist() == pytest.approx([0.2] * 4, abs=1e-5)
+    patient = TargetedAPGD(50, targets=4)(model, x, y, ball, bounds=(-1, 1))
+    assert patient.gradients.tolist() == [200] * 4
+
+
+def test_a_race_goes_on_with_targets_that_come_near():
+    x, y = torch.zeros(4, 80), torch.zeros(4, dtype=torch.int64)
+    model, ball = Blocks([1.0, 1.05, 1.05, 3.0], 8.0), Linf(0.1)  # margins 0.2, 0.25, 0.25, 2.2
+    found = TargetedAPGD(50, targets=4, race=True)(model, x, y, ball, bounds=(-1, 1))
+    assert found.gradients.tolist() == [3 * 50 + 12] * 4
+
+
+def test_a_race_breaks_the_same_examples_for_less():
+    ball = BALLS["Linf"]
+    patient = TargetedAPGD(30)(MODEL, X, Y, ball)
+    race = TargetedAPGD(30, race=True)(MODEL, X, Y, ball)
+    assert race.broken.equal(patient.broken)
+    assert race.gradients.sum() < 0.5 * patient.gradients.sum()
+    assert (race.gradients <= patient.gradients).all()
+
+
+def test_there_is_no_race_where_climbs_begin_outside_of_the_ball():
+    plain = TargetedAPGD(15, targets=3)(MODEL, X, Y, BALLS["L1"])
+    race = TargetedAPGD(15, targets=3, race=True)(MODEL, X, Y, BALLS["L1"])
+    assert race.examples.equal(plain.examples)
+    assert race.gradients.equal(plain.gradients)
+
+
 def test_few_classes_are_no_trouble():
     torch.manual_seed(0)
     x = torch.rand(30, 5)

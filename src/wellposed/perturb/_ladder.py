@@ -114,8 +114,9 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
     - `standard`: APGD for 10 steps; 50 with cross-entropy on the nearest 30 %; four targets of 50
       steps on the nearest 15 %, in the L1 norm 30 %. At most about 56, in the L1 norm 85.
 
-      The first steps of these two begin where the gradient at the input points, but not in L1.
-      Where more than half are broken, no more than twice these shares of what is left.
+      In these two, but not in L1, the first steps begin where the gradient at the input points,
+      and a target that is well behind the others after a fifth of its steps is given up. Where
+      more than half are broken, no more than twice these shares of what is left.
     - `full`: APGD for 100 steps with cross-entropy, then nine targets of 100 steps, on all. At most
       1000.
     - `autoattack`: the protocol of Croce and Hein, for numbers to compare with those of others:

@@ -45,7 +45,7 @@ def _fast(ball: Ball) -> tuple[Rung, ...]:
     return (
         Rung(APGD(7, leap=ball.norm != "l1")),
         Rung(APGD(20), 0.2),
-        Rung(TargetedAPGD(40, targets=2), 0.08),
+        Rung(TargetedAPGD(40, targets=2, race=True), 0.08),
     )
 
 
@@ -54,7 +54,7 @@ def _standard(ball: Ball) -> tuple[Rung, ...]:
     return (
         Rung(APGD(10, leap=not sparse)),
         Rung(APGD(50, CrossEntropy()), 0.3),
-        Rung(TargetedAPGD(50, targets=4), 0.3 if sparse else 0.15),
+        Rung(TargetedAPGD(50, targets=4, race=True), 0.3 if sparse else 0.15),
     )
 
 
