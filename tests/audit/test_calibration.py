@@ -126,6 +126,16 @@ def test_figure_and_classes():
     assert classwise["error"] > 2 * classwise["null_mean"]
 
 
+def test_a_temperature_beyond_all_numbers_is_no_remedy():
+    for parts in (("validation", "test"), ("test",)):
+        finding = examine(subject(-1, parts=parts), ["calibration"])["calibration"]
+        assert finding.verdict is Verdict.FAIL
+        assert finding.remedy.startswith("temperature scaling does not help: on the ")
+        assert "the outputs say nothing about the labels, or the contrary" in finding.remedy
+        assert finding.remedied is None
+        assert [s.name for s in finding.figures[0].series] == ["perfect", "as it is"]
+
+
 def test_what_it_cannot_judge():
     z, y = drawn(20, 0)
     few = examine(Subject(Scaled(1), (z, y)), ["calibration"])["calibration"]

@@ -1,9 +1,13 @@
+import re
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 import wellposed.audit
-from wellposed.audit import BUDGETS, CHECKS
+from wellposed.audit import BUDGETS, CHECKS, Descent, examine
+from wellposed.cli._audit_progress import value_words
 
 FAMILIES = [
     "weights", "signal", "derivatives", "data", "generalization", "calibration", "invariance",
@@ -46,3 +50,42 @@ def test_the_guide_lists_every_check_with_its_question():
     assert f"{len(CHECKS)} checks in eleven families" in guide
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     assert f"{len(CHECKS)} checks of signal" in readme
+
+
+class Times(nn.Module):
+    def __init__(self, factor, *, only_eval=False):
+        super().__init__()
+        self.factor, self.only_eval = factor, only_eval
+
+    def forward(self, x):
+        return x if self.only_eval and self.training else x * self.factor
+
+
+class Torn(nn.Module):
+    """Divides by what is 0 half of the time."""
+
+    def forward(self, x):
+        return x / (torch.rand_like(x) > 0.5)
+
+
+NOT_FINITE = {
+    "beyond float32 in eval mode": lambda: Times(1e39, only_eval=True),
+    "beyond float32 after a step": lambda: Times(1e38),
+    "dead": lambda: Times(0.0),
+    "random": Torn,
+}
+QUICK = [
+    "weights", "signal", "taylor", "determinism", "batch-order", "modes", "coverage", "inputs",
+    "spectral-margin", "memorization", "calibration", "noise-scale", "slice",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOT_FINITE)
+def test_what_is_not_finite_is_told_in_words(kind, subject, net):
+    model = net(0, nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 4), NOT_FINITE[kind](), nn.Linear(4, 3))
+    initial = {name: value * torch.inf for name, value in model.state_dict().items()}
+    made = subject(model, initial=initial, descent=Descent("sgd", 0.1, batch_size=16))
+    for finding in examine(made, QUICK, "quick").findings:
+        source = finding.threshold.source if finding.threshold else ""
+        told = finding.statement, finding.remedy, finding.verified, source, value_words(finding)
+        assert not re.search(r"\b(inf|nan)\b", " ".join(told)), finding

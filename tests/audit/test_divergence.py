@@ -37,6 +37,9 @@ def test_what_the_training_loop_said(subject):
     finding = divergence(subject(log=None, failure=failure))
     assert finding.verdict is Verdict.FAIL
     assert finding.where == "step 5"
+    assert finding.statement.startswith(
+        "Training diverged: the loss was not finite at step 5 (last"
+    )
     assert finding.remedy == "lr=1e+05 instead of 1e+06"
     assert divergence(subject(log=falling(), failure="the disk is full")).verdict is Verdict.PASS
 

@@ -56,5 +56,5 @@ def test_no_batch_has_a_single_row():
 
 def test_what_diverges_is_said(net, blobs):
     inputs, targets = blobs(60)
-    with pytest.raises(ArgumentError, match=r"loss of a fresh copy is (nan|inf) in pass"):
+    with pytest.raises(ArgumentError, match="loss of a fresh copy is not finite in pass"):
         trained(net(), inputs * torch.nan, targets)

@@ -88,7 +88,7 @@ def test_what_is_not_finite_fails(value):
     data["train"][0][3, 0, 2, 2] = value
     finding = found(data)
     assert finding.verdict is Verdict.FAIL
-    assert "1 of 600 inputs with nan or inf" in finding.statement
+    assert "1 of 600 inputs that are not finite" in finding.statement
     assert isinstance(finding.figures[1], Pictures)
 
 

@@ -122,3 +122,27 @@ def test_what_it_cannot_run_on_is_said(found, subject, blobs):
     finding = found(subject(data=blobs(3)))
     assert finding.verdict is Verdict.UNKNOWN
     assert "two batches of at least 2 examples, and test has 3" in finding.statement
+
+
+class Overflows(nn.Module):
+    """Leaves float32, in some mode, for inputs that begin with a number above a threshold."""
+
+    def __init__(self, threshold, training):
+        super().__init__()
+        self.threshold, self.modes = threshold, training
+
+    def forward(self, x):
+        over = x[:, :1] > self.threshold if self.training in self.modes else torch.zeros(1) > 0
+        return torch.where(over, torch.inf, x)
+
+
+def test_losses_that_are_not_finite_are_counted(found, net, subject):
+    only_eval = net(0, Overflows(-99, [False]), nn.Linear(4, 3))
+    finding = found(subject(only_eval))
+    assert finding.verdict is Verdict.WARN
+    assert finding.value is finding.interval is None
+    assert "not finite on 8 of 8 batches in eval mode, and on 0 of 8" in finding.statement
+    both = net(0, Overflows(5, [False, True]), nn.Linear(4, 3))
+    finding = found(subject(both))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.statement.count("of 8 batches") == 2

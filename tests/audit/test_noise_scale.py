@@ -1,5 +1,6 @@
 """The noise scale where it is known, and the batch size beside it."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -46,6 +47,34 @@ def test_where_the_gradient_vanishes_the_interval_is_open():
     finding = found(known(mean=0.0, descent=Descent("sgd", 0.1, batch_size=8)))
     assert finding.interval[1] == float("inf")
     assert finding.verdict is Verdict.PASS
+    assert "[at least 400] examples" in finding.statement
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (0.0, "cannot be told from 0."),
+        (0.3, "cannot be told from 0; its noise scale is at least "),
+    ],
+)
+def test_a_mean_gradient_of_0_has_no_noise_scale_in_numbers(left, said):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1024, 10, generator=generator)
+    data = {"train": (x - (1 - left) * x.mean(0), torch.zeros(1024))}
+    descent = Descent("sgd", 0.1, batch_size=8)
+    model = nn.Linear(10, 1, bias=False)
+    finding = found(Subject(model, data, lambda outputs, _: outputs[:, 0], descent=descent))
+    assert finding.value == float("inf")
+    assert finding.statement.startswith(f"The mean gradient on the train part {said}")
+    assert ("a gradient of 8 makes at most " in finding.statement) == bool(left)
+
+
+def test_gradients_that_are_not_finite_have_no_noise_scale():
+    subject = known(descent=Descent("sgd", 0.1, batch_size=8))
+    subject.loss = lambda outputs, _: outputs[:, 0] * 1e30
+    finding = found(subject)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "their squared lengths on the train part are not finite" in finding.statement
 
 
 def test_it_needs_weights(subject, net):

@@ -114,7 +114,7 @@ def test_what_cannot_be_copied_or_evaluated_is_said(subject, net):
     model = net()
     with torch.no_grad():
         model[2].bias.fill_(float("inf"))
-    with pytest.raises(ArgumentError, match=r"x differentiates the objective, which is nan"):
+    with pytest.raises(ArgumentError, match=r"x differentiates the objective, which is not finite"):
         twin(subject(model), "x", 5)
     with pytest.raises(ArgumentError, match=r"the loss gives shape \(\).*reduction='none'"):
         twin(subject(loss=nn.CrossEntropyLoss()), "x", 5)

@@ -15,6 +15,7 @@ def folder(tmp_path):
 
 
 PLAN = Plan(CHECKS[:2], (300, 100), 0.01, "quick")
+INF, NAN = float("inf"), float("nan")
 FINDING = Finding("weights", Verdict.PASS, "Fine.")
 
 
@@ -63,6 +64,10 @@ def test_a_terminal_gets_a_bar_with_the_time_left(folder, monkeypatch):
         (0.1234, (0.1, 0.15), "share", "12.3 % [10, 15]"),
         (3.0, (3.0, 3.0), "entries", "3"),
         (2.5, (2.0, 3.0), "", "2.5 [2, 3]"),
+        (INF, (19.1, INF), "", "infinite [at least 19.1]"),
+        (INF, (INF, INF), "times", "infinite"),
+        (2.5, (-INF, INF), "", "2.5 [no bounds]"),
+        (NAN, (NAN, NAN), "share", "not a number [unknown]"),
     ],
 )
 def test_values_are_short(value, interval, unit, words):

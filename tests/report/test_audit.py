@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from wellposed.report._audit import brief_audit, view_audit
+from wellposed.report._audit import _rounded, brief_audit, view_audit
 from wellposed.report._pictures import Album
 from wellposed.runs import Audit, Curves, Finding, Series, Verdict
 
@@ -77,3 +77,11 @@ def test_a_run_says_how_its_audit_went(make_run, make_audit, tmp_path):
 def test_a_subject_of_any_kind_is_shown(audit_folder, make_audit, subject):
     make_audit(audit_folder, **subject)
     assert view_audit(audit_folder, Album()).subject
+
+
+def test_evidence_that_is_not_finite_is_told_in_words():
+    value = {"sum": "inf", "parts": ["-inf", "nan", 1.23456789, "norm"]}
+    assert _rounded(value) == {
+        "sum": "infinite",
+        "parts": ["minus infinite", "not a number", 1.23457, "norm"],
+    }

@@ -5,6 +5,7 @@ from wellposed.report._verdicts import MEANING, badge, behind, limit, measured, 
 from wellposed.runs import Verdict
 
 NBSP = "\u00a0"
+INF, NAN = float("inf"), float("nan")
 
 
 def test_every_verdict_has_its_word_and_a_shape_of_its_own():
@@ -30,9 +31,11 @@ def test_every_verdict_has_its_word_and_a_shape_of_its_own():
         (1.2e-9, (1.1e-9, 1.3e-9), None, "",
          "1.20\u00b710\u207b\u2079 (1.10\u00b710\u207b\u2079 to "
          "1.30\u00b710\u207b\u2079)"),
-        (float("nan"), None, None, "", "nan"),
-        (float("inf"), (1.0, float("inf")), None, "", "inf (1 to inf)"),
-        (float("nan"), (float("nan"), float("nan")), None, "share", "nan (not known)"),
+        (NAN, None, None, "", "not a number"),
+        (INF, (1.0, INF), None, "", "infinite (at least 1)"),
+        (2.0, (-INF, 3.0), None, "", "2 (at most 3)"),
+        (2.0, (-INF, INF), 0.95, "", f"2 (no bounds at 95{NBSP}%)"),
+        (NAN, (NAN, NAN), None, "share", "not a number (not known)"),
         (12345678.0, (12345600.0, 12345800.0), None, "",
          "1.234568\u00b710\u2077 (1.234560\u00b710\u2077 to 1.234580\u00b710\u2077)"),
     ],

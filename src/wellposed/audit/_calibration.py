@@ -13,6 +13,7 @@ from wellposed.runs import Curves, Finding, Series, Threshold, Verdict
 from wellposed.stats import (
     Calibration,
     Null,
+    Temperature,
     brier,
     clopper_pearson,
     negative_log_likelihood,
@@ -121,6 +122,7 @@ def _cured(
         if "validation" in subject.parts and part != "validation":
             fit_on = said(subject, "calibration", "validation", examples)
             fit = temperature(fit_on.logits, fit_on.labels)
+            _require_finite([fit], "validation")
             how: dict[str, Any] = {"value": fit.value, "error": fit.error, "steps": fit.steps}
             return now.scaled(fit.value), how | {
                 "fitted_on": "validation",
@@ -129,6 +131,7 @@ def _cured(
         order = np.random.default_rng(subject.seed).permutation(len(now.labels))
         halves = (order[::2], order[1::2])
         fits = [temperature(now.logits[half], now.labels[half]) for half in halves]
+        _require_finite(fits, part)
     except ArgumentError as error:
         return None, {"fitted_on": "", "why": str(error)}
     logits = now.logits.copy()
@@ -137,6 +140,15 @@ def _cured(
     there = f"halves of the {part} part, each scaled by the other's temperature"
     found = {"value": [f.value for f in fits], "error": [f.error for f in fits]}
     return Said(logits, now.labels, now.probabilities), found | {"fitted_on": there}
+
+
+def _require_finite(fits: list[Temperature], part: str) -> None:
+    require(
+        all(math.isfinite(fit.value) for fit in fits),
+        f"on the {part} part equal probabilities for all classes fit better than the logits at any "
+        "temperature; the outputs say nothing about the labels, or the contrary: see whether "
+        "outputs and labels number the classes alike, or train on",
+    )
 
 
 def _classwise(what: Said, bins: int, seed: int) -> dict[str, float] | None:
@@ -166,7 +178,7 @@ def _after(scaled: Said, found: Calibration, null: Null) -> dict[str, Any]:
 
 def _remedy(how: dict[str, Any], after: tuple[Calibration, Null] | None) -> str:
     if after is None:
-        return f"temperature scaling could not be fitted: {how.get('why', '')}"
+        return f"temperature scaling does not help: {how['why']}"
     found, null = after
     values = how["value"] if isinstance(how["value"], list) else [how["value"]]
     by = " and ".join(f"{value:.3g}" for value in values)

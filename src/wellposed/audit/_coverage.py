@@ -235,7 +235,9 @@ def _faults(
     for what, names in moved.items():
         if names:
             found.append(f"{len(names)} parameters {what}, first {names[0]}")
-    if first is not None and classes > 1 and first[1][0] > 1.5 * math.log(classes):
+    if first is not None and math.isinf(first[0]):
+        found.append("the first loss was not finite")
+    elif first is not None and classes > 1 and first[1][0] > 1.5 * math.log(classes):
         found.append(
             f"the first loss was {first[0]:.3g} [{first[1][0]:.3g}, {first[1][1]:.3g}], well above "
             f"ln {classes} = {math.log(classes):.3g}: confident before training"

@@ -83,7 +83,7 @@ def determinism(subject: Subject, *, examples: int = 16) -> Finding:
     if where:
         verdict = threshold.judge((value, value))
         verdict = Verdict.WARN if verdict is Verdict.PASS else verdict
-        said = f"In eval mode a second pass differs by {value:.2g}, first in {where}: {cause}"
+        said = f"In eval mode a second pass {_how_far(value)}, first in {where}: {cause}"
     elif training:
         verdict = Verdict.WARN
         said = f"In eval mode all bits repeat; in train mode they do not: {training}"
@@ -168,6 +168,12 @@ def _strict(subject: Subject, batch: tuple[Tensor, Tensor]) -> str:
     finally:
         torch.use_deterministic_algorithms(mode=before, warn_only=warns)
     return "torch knows of no operation here that does not repeat"
+
+
+def _how_far(value: float) -> str:
+    if math.isinf(value):
+        return "gives another shape, or numbers that are not finite"
+    return f"differs by {value:.2g}"
 
 
 def _remedy(cause: str) -> str:

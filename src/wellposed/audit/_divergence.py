@@ -83,6 +83,7 @@ def divergence(subject: Subject) -> Finding:
 def _failed(subject: Subject, said: list[str]) -> Finding:
     """A training that said itself that it diverged."""
     at = re.search(r"\bstep (\d+)", said[0])
+    words = re.sub(r"became -?(nan|inf)\b", "was not finite", said[0])
     hint = next((line.strip()[3:].strip() for line in said if line.strip().startswith("try")), "")
     logged = training_log(subject, "divergence") if subject.log else None
     again = "its log ends before that" if logged is None or _not_finite(logged)[0] is None else (
@@ -91,7 +92,7 @@ def _failed(subject: Subject, said: list[str]) -> Finding:
     return Finding(
         check="divergence",
         verdict=Verdict.FAIL,
-        statement=f"Training diverged: {said[0][:300].rstrip('.')}.",
+        statement=f"Training diverged: {words[:300].rstrip('.')}.",
         value=1.0,
         interval=(1.0, 1.0),
         unit="failures",

@@ -71,10 +71,9 @@ def fit(  # noqa: PLR0913 - a training has its data, its loss and its four setti
 
 
 def _require_finite(value: Tensor, number: int, lr: float) -> None:
-    found = float(value.detach())
     require(
-        math.isfinite(found),
-        f"the loss of a fresh copy is {found:g} in pass {number} of Adam with step size {lr:g}; "
+        math.isfinite(float(value.detach())),
+        f"the loss of a fresh copy is not finite in pass {number} of Adam with step size {lr:g}; "
         "this network does not train without care",
     )
 

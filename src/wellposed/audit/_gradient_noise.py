@@ -1,5 +1,6 @@
 """How large the gradient is beside its sampling noise, from gradients of disjoint batches."""
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import final
@@ -59,6 +60,8 @@ class GradientNoise:
         """What was verified, in words."""
         own = float(self.gram.mean())
         apart = abs(own - self.other) / max(self.other, 1e-300)
+        if not math.isfinite(apart):
+            return "WRONG: one gradient over all batches is not finite, and those of batches are"
         return (
             "the squared length of the mean gradient, from products of batches and from one "
             f"gradient over all of them, agree to {apart:.0e}"
@@ -104,6 +107,11 @@ def gradient_noise(subject: Subject, check: str, *, batches: int, batch: int) ->
             pieces = torch.cat(rows).split(4 * each)
             whole = sum(gradient(piece) * (len(piece) / (count * each)) for piece in pieces)
         gram = (found @ found.T).double().cpu().numpy()
+        require(
+            bool(np.isfinite(gram).all()),
+            f"{check} compares gradients, and their squared lengths on the {part} part are not "
+            "finite; see the checks weights and signal",
+        )
         return GradientNoise(
             gram, each, part, float(torch.as_tensor(whole).double().square().sum())
         )

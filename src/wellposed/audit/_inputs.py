@@ -105,8 +105,8 @@ def _alone(subject: Subject, part: str, found: Scan) -> list[Line]:
         flat[:] = False
     lines = [
         _count(
-            part, found, broken, "inputs with nan or inf", "arithmetic",
-            "a nan or inf spreads to every output", "remove or repair them before training",
+            part, found, broken, "inputs that are not finite", "arithmetic",
+            "what is not finite spreads to every output", "remove or repair them before training",
         ),
         _count(
             part, found, flat, "constant inputs", "convention", "an input without content",

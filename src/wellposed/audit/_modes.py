@@ -40,6 +40,19 @@ class Measured:
     draws: str
     moved: float
 
+    @property
+    def gap(self) -> float | None:
+        """Mean loss in eval mode minus that in train mode; None where one is not finite."""
+        gap = [e - t for e, t in zip(self.evaluated, self.trained, strict=True)]
+        return sum(gap) / len(gap) if all(map(math.isfinite, gap)) else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Of the gap."""
+        if self.gap is None:
+            return None
+        return paired_difference(self.evaluated, self.trained, LEVEL)
+
 
 def modes(subject: Subject, *, batches: int = 8, batch_size: int = 64) -> Finding:
     r"""Compare train mode with eval mode: what normalizes, what draws, and the loss.
@@ -73,29 +86,21 @@ def modes(subject: Subject, *, batches: int = 8, batch_size: int = 64) -> Findin
         f"{len(subject.parts[part])}; give more",
     )
     measured = _measured(subject, part, batches, size)
-    gap = [e - t for e, t in zip(measured.evaluated, measured.trained, strict=True)]
-    finite = all(map(math.isfinite, gap))
-    value = sum(gap) / len(gap)
-    interval = (
-        paired_difference(measured.evaluated, measured.trained, LEVEL)
-        if finite
-        else (math.nan, math.nan)
-    )
+    interval, value = measured.interval, measured.gap
     usual = sum(measured.trained) / len(measured.trained)
     threshold = Threshold(
-        max(0.1, 0.25 * abs(usual)) if finite else 0.1,
+        max(0.1, 0.25 * abs(usual)) if interval else 0.1,
         "above",
         "convention",
         "a quarter of the loss in train mode, and at least 0.1",
     )
     reasons = _reasons(measured)
-    verdict = threshold.judge(interval)
+    verdict = Verdict.UNKNOWN if interval is None else threshold.judge(interval)
     if verdict is Verdict.WARN:
         reasons.append("the loss in eval mode is far above that in train mode")
     if reasons:
         verdict = Verdict.WARN
-    ends = f"[{interval[0]:+.3g}, {interval[1]:+.3g}]"
-    said = f"The loss in eval mode is {value:+.3g} {ends} from that in train mode"
+    said = _said(measured)
     return Finding(
         check="modes",
         verdict=verdict,
@@ -162,8 +167,23 @@ def _stale(w: Watched) -> bool:
     return off or w.remaining > 0.01
 
 
+def _said(measured: Measured) -> str:
+    if measured.interval is None:
+        wrong = [
+            f"{sum(not math.isfinite(loss) for loss in losses)} of {len(losses)} batches in {mode}"
+            for losses, mode in ((measured.evaluated, "eval"), (measured.trained, "train"))
+        ]
+        return f"The loss is not finite on {wrong[0]} mode, and on {wrong[1]} mode"
+    low, high = measured.interval
+    shown = f"{measured.gap:+.3g} [{low:+.3g}, {high:+.3g}]"
+    return f"The loss in eval mode is {shown} from that in train mode"
+
+
 def _reasons(measured: Measured) -> list[str]:
     found = []
+    pairs = zip(measured.evaluated, measured.trained, strict=True)
+    if any(math.isfinite(t) and not math.isfinite(e) for e, t in pairs):
+        found.append("train mode does not have what makes the loss in eval mode not finite")
     never = [w for w in measured.norms if w.remaining == 1]
     early = [w for w in measured.norms if 0.01 < w.remaining < 1]
     stale = [w for w in measured.norms if _stale(w) and w not in never and w not in early]

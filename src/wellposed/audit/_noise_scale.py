@@ -7,7 +7,7 @@ import numpy as np
 from wellposed.audit._check import Check
 from wellposed.audit._gradient_noise import gradient_noise, shared_noise
 from wellposed.audit._subject import Subject
-from wellposed.runs import Finding, Threshold, Verdict
+from wellposed.runs import Finding, Threshold, Verdict, interval_words
 
 LEVEL = 0.95
 
@@ -41,8 +41,7 @@ def noise_scale(subject: Subject, *, batches: int = 32, batch: int = 32) -> Find
     value = variance / square if square > 0 else math.inf
     interval = (max(0.0, min(low, value)), max(high, value))
     used = None if subject.descent is None else subject.descent.batch_size
-    shown = f"{value:.3g} [{interval[0]:.3g}, {interval[1]:.3g}]"
-    said = f"The gradient noise scale is {shown} examples on the {found.part} part"
+    said = _said(value, interval, found.part)
     threshold, remedy = None, ""
     if used is None:
         verdict = Verdict.UNKNOWN
@@ -54,8 +53,10 @@ def noise_scale(subject: Subject, *, batches: int = 32, batch: int = 32) -> Find
             size / 9, "below", "convention", "batch/9: nine of ten examples change nothing"
         )
         verdict = threshold.judge(interval)
-        share = 100 / (1 + value / size)
-        said += f"; a gradient of {size} makes {share:.3g} % of the progress of the exact one"
+        least = interval[0] if math.isinf(value) else value
+        share = f"{'at most ' if math.isinf(value) else ''}{100 / (1 + least / size):.3g} %"
+        if math.isfinite(least):
+            said += f"; a gradient of {size} makes {share} of the progress of the exact one"
         if verdict is Verdict.WARN:
             remedy = f"batches of {max(1, round(2 * value))} train as well per step, for less"
     return Finding(
@@ -78,6 +79,16 @@ def noise_scale(subject: Subject, *, batches: int = 32, batch: int = 32) -> Find
         verified=found.verified,
         remedy=remedy,
     )
+
+
+def _said(value: float, interval: tuple[float, float], part: str) -> str:
+    if math.isfinite(value):
+        shown = f"{value:.3g} [{interval_words(*interval)}]"
+        return f"The gradient noise scale is {shown} examples on the {part} part"
+    said = f"The mean gradient on the {part} part cannot be told from 0"
+    if math.isinf(interval[0]):
+        return said
+    return f"{said}; its noise scale is {interval_words(*interval)} examples"
 
 
 CHECK = Check(

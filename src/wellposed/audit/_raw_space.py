@@ -85,7 +85,7 @@ def raw_space(subject: Subject, check: str, examples: int | None) -> RawSpace:
             "Subject(input_range=(least, greatest))"
         )
     raw = inputs if subject.standardization is None else subject.standardization.undo(inputs)
-    require(bool(raw.isfinite().all()), f"{check} needs finite inputs, and some are nan or inf")
+    require(bool(raw.isfinite().all()), f"{check} needs finite inputs, and some are not")
     low, high = known
     width = high - low
     least, most = float(raw.min()), float(raw.max())

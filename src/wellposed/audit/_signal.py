@@ -71,7 +71,7 @@ def signal(subject: Subject, *, examples: int = 128) -> Finding:
         evidence=_evidence(subject, found, drifts, part, healed),
         verified=adjoint_identity(found, subject),
         remedy=remedy,
-        remedied=None if healed is None else healed.value,
+        remedied=None if healed is None or healed.value == math.inf else healed.value,
         figures=size_figures(found, drifts),
     )
 
@@ -189,6 +189,9 @@ def _remedy(subject: Subject, found: Propagation, worst: Drift, healed: Cure) ->
             "connections; nothing could be tried, since the model cannot be copied or has no "
             "linear or convolution layers"
         )
+    if math.isinf(healed.value):
+        tried = ", ".join(healed.tried)
+        return f"add residual connections or normalize: on copies nothing helped of {tried}"
     shown = f"the largest factor of any chain is then {healed.value:.3g}"
     if healed.value < MUCH.value:
         text = f"{healed.name}; tried on a copy, {shown}"

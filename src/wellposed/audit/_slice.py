@@ -117,6 +117,11 @@ def symmetric(points: int, reach: float = 1.0) -> list[float]:
 def _local(land: Landscape, direction: dict[str, Tensor]) -> tuple[Interval, Interval]:
     """Intervals for slope and curvature along a direction; four of them hold together."""
     before, after = land.line([direction], [(-STEP,), (STEP,)])
+    require(
+        bool(np.isfinite(before).all() and np.isfinite(after).all()),
+        f"the objective is not finite where the filters have moved by {STEP:g} of their lengths, "
+        "so that it has no slope there",
+    )
     slope = (after - before) / (2 * STEP)
     curvature = (after - 2 * land.center + before) / STEP**2
     return mean_interval(slope, level_of_each(4)), mean_interval(curvature, level_of_each(4))

@@ -12,7 +12,7 @@ from wellposed.audit._stretch import Stretch, stretch
 from wellposed.audit._subject import Subject
 from wellposed.errors import require
 from wellposed.problem import eval_mode
-from wellposed.runs import Finding, Listing, Threshold, Verdict
+from wellposed.runs import Finding, Listing, Threshold, Verdict, interval_words, number_words
 from wellposed.stats import quantile_interval
 
 LEVEL = 0.95
@@ -68,7 +68,8 @@ def spectral_margin(subject: Subject, *, examples: int = 10_000) -> Finding:
     scale = capacity * size / math.sqrt(trained_on)
     require(
         0 < scale < math.inf and bool(np.isfinite(raw[apart]).all()),
-        f"spectral-margin divides margins by the norm of the layers, which is {capacity:g}"
+        f"spectral-margin divides margins by the norm of the layers, which is "
+        f"{number_words(capacity)}"
         + ("" if bool(np.isfinite(raw[apart]).all()) else ", and margins are not finite")
         + "; see the checks of weights and signals",
     )
@@ -85,9 +86,9 @@ def spectral_margin(subject: Subject, *, examples: int = 10_000) -> Finding:
     return Finding(
         check="spectral-margin",
         verdict=verdict,
-        statement=f"The layers can stretch a difference of inputs {found.product:.3g} times in "
-        f"all; the median margin on {apart} is {value:.2g} [{interval[0]:.2g}, "
-        f"{interval[1]:.2g}] in units of the bound{_said(found, radius)}.",
+        statement=f"The layers can stretch a difference of inputs "
+        f"{number_words(found.product)} times in all; the median margin on {apart} is {value:.2g} "
+        f"[{interval_words(*interval, '.2g')}] in units of the bound{_said(found, radius)}.",
         value=value,
         interval=interval,
         level=LEVEL,

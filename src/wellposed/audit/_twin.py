@@ -96,7 +96,7 @@ def twin(subject: Subject, check: str, n: int, part: str | None = None) -> Twin:
             continue
         require(
             bool(torch.isfinite(value)),
-            f"{check} differentiates the objective, which is {float(value):g} on {len(inputs)} "
+            f"{check} differentiates the objective, which is not finite on {len(inputs)} "
             "examples; see the check of the weights",
         )
         if dtype is torch.float64 and seen.eps > torch.finfo(torch.float64).eps:

@@ -57,7 +57,7 @@ def weights(subject: Subject) -> Finding:
         value=float(count),
         interval=(float(count), float(count)),
         unit="entries",
-        threshold=Threshold(0, "above", "arithmetic", "a nan or inf spreads to every output"),
+        threshold=Threshold(0, "above", "arithmetic", "what is not finite spreads to every output"),
         where=where,
         evidence={"tensors": len(floats), "entries": total},
         verified="each tensor's sum in float64 is finite just where its count says so"

@@ -1,11 +1,13 @@
 """How far an audit is: a bar with the time left on a terminal, a line per check elsewhere."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wellposed.cli._bar import Bar
 from wellposed.cli._output import Output
+from wellposed.runs import interval_words, number_words
 
 if TYPE_CHECKING:
     from wellposed.audit import Check, Plan
@@ -85,11 +87,12 @@ def value_words(finding: "Finding") -> str:
     if finding.value is None:
         return ""
     scale, unit = (100, " %") if finding.unit == "share" else (1, "")
-    text = f"{scale * finding.value:.3g}{unit}"
+    finite = math.isfinite(finding.value)
+    text = f"{number_words(scale * finding.value)}{unit if finite else ''}"
     if finding.interval is None or finding.interval[0] == finding.interval[1]:
         return text
     low, high = (scale * end for end in finding.interval)
-    return f"{text} [{low:.3g}, {high:.3g}]"
+    return f"{text} [{interval_words(low, high)}]"
 
 
 def _duration(seconds: float) -> str:

@@ -19,7 +19,7 @@ from wellposed.report._drawn import Drawn, draw
 from wellposed.report._pictures import Album
 from wellposed.report._sentences import count, count_of, duration, listing, shorten
 from wellposed.report._verdicts import MEANING, badge, behind, limit, measured, remedied
-from wellposed.runs import RunFolder, Verdict
+from wellposed.runs import RunFolder, Verdict, number_words
 
 PAGE = "audit.html"
 _FAMILIES = (
@@ -248,7 +248,9 @@ def _finding(
 
 
 def _rounded(value: Any, depth: int = 0) -> Any:
-    """A JSON value whose numbers have six digits; findings.json has all of them."""
+    """A JSON value whose numbers have six digits, or are words; findings.json has all of them."""
+    if value in ("inf", "-inf", "nan"):
+        return number_words(float(value))
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if depth < 12 and isinstance(value, dict):

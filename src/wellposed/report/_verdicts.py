@@ -19,7 +19,7 @@ from wellposed.report._sentences import (
     plain,
     power_of_ten,
 )
-from wellposed.runs import Verdict
+from wellposed.runs import Verdict, interval_words, number_words
 
 _SHAPES = {
     Verdict.PASS: '<circle cx="8" cy="8" r="7"/><path d="M4.6 8.3 7 10.7l4.5-5.2"/>',
@@ -51,12 +51,11 @@ def measured(
     """A value with its unit and its interval, as many digits as the interval leaves meaningful."""
     if value is None:
         return ""
-    if unit == "share":
+    if unit == "share" and math.isfinite(value):
         text = percent(value, percent_places(interval if _wide(interval) else None))
         return text + _between(percent_interval(interval) if _wide(interval) else "", level)
-    ends = "" if interval is None else f"{_figure(interval[0], interval)} to "
-    ends += "" if interval is None else _figure(interval[1], interval)
-    text = _figure(value, interval) + (f"{SPACE}{unit}" if unit else "")
+    ends = "" if interval is None else _ends(interval)
+    text = _figure(value, interval) + (f"{SPACE}{unit}" if unit not in {"", "share"} else "")
     return text + _between(ends if _wide(interval) else "", level)
 
 
@@ -88,6 +87,19 @@ def _wide(interval: tuple[float, float] | None) -> bool:
     return interval is not None and interval[0] != interval[1]
 
 
+def _ends(interval: tuple[float, float]) -> str:
+    low, high = interval
+    if math.isnan(low) or math.isnan(high):
+        return "not known"
+    if math.isinf(low) and math.isinf(high):
+        return interval_words(low, high)
+    if math.isinf(low):
+        return f"at most {_figure(high, interval)}"
+    if math.isinf(high):
+        return f"at least {_figure(low, interval)}"
+    return f"{_figure(low, interval)} to {_figure(high, interval)}"
+
+
 def _between(ends: str, level: float | None) -> str:
     if not ends:
         return ""
@@ -98,7 +110,7 @@ def _figure(value: float, interval: tuple[float, float] | None) -> str:
     """A number with as many digits as its interval leaves meaningful; without one, four."""
     half = (interval[1] - interval[0]) / 2 if interval and _wide(interval) else None
     if not math.isfinite(value):
-        return str(value).replace("-", "\u2212")
+        return number_words(value)
     if value == 0 and (half is None or half < 1e-5):
         return "0"
     if half is None or not math.isfinite(half) or half <= 0:

@@ -23,4 +23,6 @@ from wellposed.runs._folder import Status as Status
 from wellposed.runs._folder import fresh_path as fresh_path
 from wellposed.runs._lock import exclusive as exclusive
 from wellposed.runs._log import Log as Log
+from wellposed.runs._number import interval_words as interval_words
+from wellposed.runs._number import number_words as number_words
 from wellposed.runs._provenance import provenance as provenance
