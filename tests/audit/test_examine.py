@@ -192,6 +192,9 @@ def test_an_interrupted_audit_goes_on_and_only_for_the_same_subject(subject, net
     assert not reused(subject(net(1)))
     assert not reused(subject(data={"train": blobs(60, 1), "test": blobs(30, 9)}))
     assert not reused(Subject(subject().model, subject().parts, seed=1))
+    [finding] = marked.findings
+    marked = replace(marked, findings=(replace(finding, earlier="of an audit before it"),))
+    assert not reused(subject())
 
 
 def test_nothing_is_left_behind_by_any_check(subject, net):

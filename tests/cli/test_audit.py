@@ -79,8 +79,11 @@ def test_findings_of_other_checks_stay(cli, run):
     cli("audit", run, "--only", "gap")
     cli("audit", run, "--only", "weights")
     assert {f.check for f in Audit.read(RunFolder.open(run))} == {"gap", "weights"}
-    cli("audit", run, "--only", "weights", "--seed", "1")
+    found = cli("audit", run, "--only", "weights", "--seed", "1")
+    assert "are of another seed; they are kept in findings-1.json" in " ".join(found.out.split())
     assert {f.check for f in Audit.read(RunFolder.open(run))} == {"weights"}
+    aside = json.loads((run / "findings-1.json").read_text())
+    assert {f["check"] for f in aside["findings"]} == {"gap", "weights"}
 
 
 def test_an_interrupted_audit_goes_on(cli, run):

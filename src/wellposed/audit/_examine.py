@@ -253,7 +253,7 @@ def _reusable(known: Audit | None, audit: Audit) -> dict[str, Finding]:
     asked = (audit.subject, audit.budget, audit.seed)
     if (known.subject, known.budget, known.seed) != asked:
         return {}
-    return {finding.check: finding for finding in known.findings}
+    return {finding.check: finding for finding in known.findings if not finding.earlier}
 
 
 def _seconds_per_gradient(subject: Subject, size: int) -> float:

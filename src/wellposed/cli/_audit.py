@@ -2,8 +2,6 @@
 
 import shlex
 import signal
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +9,7 @@ import typer
 
 from wellposed.cli._audit_progress import AuditProgress, value_words
 from wellposed.cli._base import DataDir, Json, Trust, opened
+from wellposed.cli._beside import beside, found_before, kept_words, put_aside
 from wellposed.cli._output import Output
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def audit(
     folder = where_findings_go(subject, out, settings, foreign=foreign)
     try:
         with exclusive(folder.path), console.apart():
-            found = examined(console, made, agenda, folder, beside=bool(only))
+            found = examined(console, made, agenda, folder)
     except KeyboardInterrupt:
         where = f", with --out {shlex.quote(str(folder.path))}" if foreign and out is None else ""
         raise Interrupted(signal.SIGINT, f"the same command{where}") from None
@@ -112,28 +111,35 @@ def audit(
 
 
 def examined(
-    console: Output, made: "Subject", agenda: "Plan", folder: "RunFolder", *, beside: bool,
-    resume: bool = True,
-) -> "Audit":  # fmt: skip
+    console: Output, made: "Subject", agenda: "Plan", folder: "RunFolder", *, resume: bool = True
+) -> "Audit":
     """The findings, each of which is in the folder as soon as there is one.
+
+    Those of checks that are not on the agenda stay there, and say when they were measured.
 
     Args:
         console: Where progress goes.
         made: What is examined.
         agenda: By which checks.
         folder: Where findings go.
-        beside: Whether findings of other checks stay.
         resume: Whether findings of an audit that was interrupted count.
     """
     from wellposed.audit import examine
     from wellposed.runs import Status
 
-    before = _before(folder)
-    kept = before if beside else None
-    with AuditProgress(console, lambda audit: _beside(kept, audit).write(folder)) as progress:
-        found = _beside(
-            kept, examine(made, agenda, known=before if resume else None, observer=progress)
-        )
+    before = found_before(folder)
+    if said := put_aside(folder, before, made.describe(), made.seed):
+        console.line(said)
+    asked = (agenda.budget, made.seed)
+    goes_on = resume and before is not None and not before.complete
+    goes_on = goes_on and before is not None and (before.budget, before.seed) == asked
+
+    def keep(audit: "Audit") -> None:
+        beside(before, audit, goes_on=goes_on).write(folder)
+
+    with AuditProgress(console, keep) as progress:
+        found = examine(made, agenda, known=before if resume else None, observer=progress)
+    found = beside(before, found, goes_on=False)
     found.write(folder)
     if folder.kind == "audit":
         folder.set_status(Status.DONE)
@@ -219,26 +225,6 @@ def where_findings_go(
     )
 
 
-def _before(folder: "RunFolder") -> "Audit | None":
-    """The audit that is in the folder already, if it can be read."""
-    from wellposed.errors import WellposedError
-    from wellposed.runs import Audit
-
-    with suppress(WellposedError):
-        return Audit.read(folder)
-    return None
-
-
-def _beside(before: "Audit | None", found: "Audit") -> "Audit":
-    """The findings of some checks, beside those that the others left for the same subject."""
-    same = before is not None and before.subject == found.subject and before.seed == found.seed
-    if before is None or not same:
-        return found
-    fresh = {finding.check: finding for finding in found.findings}
-    kept = [fresh.pop(f.check, f) for f in before.findings]
-    return replace(found, findings=(*kept, *fresh.values()))
-
-
 def _show_plan(console: Output, agenda: Any) -> None:
     for check, gradients in zip(agenda.checks, agenda.gradients, strict=True):
         console.record(
@@ -268,6 +254,8 @@ def _say(console: Output, found: "Audit", folder: "RunFolder") -> None:
     counts = ", ".join(f"{number} {verdict}" for verdict, number in found.counts.items() if number)
     console.line()
     console.line(f"{len(found)} check{'s' if len(found) > 1 else ''}: {counts}.")
+    if kept := kept_words(found):
+        console.paragraph(kept)
     render(folder)  # a run's report names its audit
     page = render_audit(folder)
     console.record(

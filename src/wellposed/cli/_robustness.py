@@ -117,7 +117,7 @@ def robustness(
     folder = where_findings_go(subject, out, settings, foreign=foreign)
     try:
         with exclusive(folder.path), console.apart():
-            audit = examined(console, made, agenda, folder, beside=True, resume=False)
+            audit = examined(console, made, agenda, folder, resume=False)
             _, found = bracket_of(made, *given)  # what could not be measured raises here
             kept = found.save(folder.path / "robustness")
     except KeyboardInterrupt:

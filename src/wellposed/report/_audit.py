@@ -49,6 +49,7 @@ class FindingView:
         remedied: What that achieved on a copy.
         verified: What was checked against an independent number.
         cost: Gradient evaluations and seconds.
+        earlier: When it was measured, if it was kept from an earlier audit.
         evidence: Names and values.
         figures: What is to be seen.
         faults: Why a figure is not shown.
@@ -66,6 +67,7 @@ class FindingView:
     remedied: str
     verified: str
     cost: str
+    earlier: str
     evidence: Rows
     figures: list[Drawn]
     faults: list[str]
@@ -241,6 +243,7 @@ def _finding(
         remedied=remedied(finding),
         verified=finding.verified,
         cost=", ".join(spent),
+        earlier=finding.earlier,
         evidence=_spaced(flatten(_rounded(finding.evidence))),
         figures=figures,
         faults=faults,

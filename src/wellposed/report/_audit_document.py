@@ -53,6 +53,7 @@ class FindingDocument(Tolerant):
     family: Text = ""
     gradients: Size = 0
     seconds: Annotated[float, Field(ge=0)] = 0.0
+    earlier: Words = ""
 
 
 class _Head(Tolerant):

@@ -4,6 +4,7 @@ Only the standard library is imported here, so a run can be read on any machine.
 """
 
 from wellposed.runs._atomic import atomic_write as atomic_write
+from wellposed.runs._audit import FINDINGS as FINDINGS
 from wellposed.runs._audit import Audit as Audit
 from wellposed.runs._figure import Bars as Bars
 from wellposed.runs._figure import Curves as Curves

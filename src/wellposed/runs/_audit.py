@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, final
 
 from wellposed.errors import RunFolderError, UnknownNameError
@@ -25,6 +26,7 @@ class Audit:
         seed: Of every draw.
         findings: In the order of the checks.
         complete: Whether all checks that were asked for have ended.
+        day: When it was written, such as "2026-11-28"; "" before that.
     """
 
     subject: dict[str, Any]
@@ -32,6 +34,7 @@ class Audit:
     seed: int
     findings: tuple[Finding, ...] = field(default=())
     complete: bool = True
+    day: str = field(default="", compare=False)
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(sorted(self.findings, key=lambda finding: finding.verdict.rank))
@@ -79,6 +82,7 @@ class Audit:
                 "budget": self.budget,
                 "seed": self.seed,
                 "complete": self.complete,
+                "day": datetime.now().astimezone().date().isoformat(),
                 "counts": self.counts,
                 "findings": found,
             },
@@ -106,6 +110,7 @@ class Audit:
                 seed=int(value["seed"]),
                 findings=tuple(found),
                 complete=bool(value["complete"]),
+                day=str(value.get("day", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunFolderError(

@@ -92,6 +92,7 @@ class Finding:
         family: Which group of checks it belongs to.
         gradients: Gradient evaluations of one example that were spent.
         seconds: Wall-clock time.
+        earlier: When and how it was measured, where it is kept beside findings of a later audit.
 
     Raises:
         ArgumentError: If a convention fails, or the interval of a failure is not wholly on the bad
@@ -115,6 +116,7 @@ class Finding:
     family: str = ""
     gradients: int = 0
     seconds: float = 0.0
+    earlier: str = ""
 
     def __post_init__(self) -> None:
         if self.verdict is not Verdict.FAIL or self.threshold is None:
