@@ -1,8 +1,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from wellposed.audit import Subject, examine
+from wellposed.audit import CHECKS, Subject, duplicates, examine, plan
+from wellposed.audit._operations import as_gradients
 from wellposed.data import Digits, Standardization, load
 from wellposed.runs import Listing, Pictures, Verdict
 
@@ -135,3 +137,18 @@ def test_needs_both_parts():
     finding = found({"test": parts(0)["test"]})
     assert finding.verdict is Verdict.UNKNOWN
     assert "duplicates needs a train part" in finding.statement
+
+
+@pytest.mark.parametrize("budget", ["quick", "standard", "deep"])
+def test_the_stated_cost_counts_the_products(budget):
+    subject = Subject(model(), parts(0, (1500, 700)))
+    stated = plan(subject, ["duplicates"], budget).total
+    settings = next(c for c in CHECKS if c.name == "duplicates").settings[budget]
+    with FlopCounterMode(display=False) as counter:
+        duplicates(subject, **settings)
+    assert stated == pytest.approx(as_gradients(subject, counter.get_total_flops()), rel=0.1)
+
+
+def test_where_nothing_looks_for_neighbours_nothing_is_stated_for_it():
+    few = {part: (x[..., :2, :2], y) for part, (x, y) in parts(0).items()}
+    assert plan(Subject(model(4), few), ["duplicates"]).total == 67  # forward passes of 200

@@ -270,5 +270,6 @@ CHECK = Check(
     family="derivatives",
     question="Does everything that should learn receive a gradient?",
     cost=_cost,
+    batch=64,
     settings={"quick": {"examples": 16}, "standard": {}, "deep": {"examples": 256}},
 )

@@ -9,6 +9,7 @@ import torch
 
 from wellposed.audit._check import Check, forward
 from wellposed.audit._neighbours import FEWEST, nearest, unit_rows
+from wellposed.audit._operations import as_gradients
 from wellposed.audit._pictures import pictures_of
 from wellposed.audit._scan import Scan, blocks, scan
 from wellposed.audit._subject import Subject
@@ -161,8 +162,7 @@ def _near(
     size = unit_rows(sample).shape[1]
     if sample[0].numel() < FEWEST:
         return None, f"inputs are {sample[0].numel()} numbers, too few for nearness to mean much"
-    afford = int(operations / (4 * len(theirs) * size))
-    count = max(20, min(queries, afford))
+    count = _lookers(len(theirs), size, queries, operations)
     generator = subject.generator("duplicates")
     picked = [
         torch.randperm(len(s), generator=generator)[:count].sort().values for s in (ours, theirs)
@@ -316,15 +316,35 @@ def _label(subject: Subject, s: Scan, place: int) -> str:
     return subject.classes[number] if 0 <= number < len(subject.classes) else str(number)
 
 
+def _lookers(train: int, size: int, queries: int, operations: float) -> int:
+    """How many inputs of each part look for neighbours."""
+    return max(20, min(queries, int(operations / (4 * train * size))))
+
+
+def _cost(
+    subject: Subject, train: int | None = None, examples: int | None = None, queries: int = 2000,
+    operations: float = 3e11,
+) -> int:  # fmt: skip
+    apart, theirs = subject.parts[subject.judged], subject.parts["train"]
+    judged, known = (
+        min(len(part), len(part) if most is None else most)
+        for part, most in ((apart, examples), (theirs, train))
+    )
+    spent = forward(judged) if subject.classes else 0
+    sample, _ = apart.take(torch.arange(1))
+    if not sample.is_floating_point() or sample.numel() < FEWEST:
+        return spent
+    size = unit_rows(sample).shape[1]
+    count = _lookers(known, size, queries, operations)
+    looking = min(count, judged) + min(count, known)
+    return spent + as_gradients(subject, 2 * looking * known * size)
+
+
 CHECK = Check(
     duplicates,
     family="data",
     question="Are examples kept apart in the training part as well?",
-    cost=lambda subject, examples=None, **_: forward(
-        min(len(subject.parts[subject.judged]), examples or len(subject.parts[subject.judged]))
-        if subject.classes
-        else 0
-    ),
+    cost=_cost,
     settings={
         "quick": {"train": 10_000, "examples": 1000, "queries": 500},
         "standard": {"train": 60_000, "examples": 10_000, "queries": 1500},

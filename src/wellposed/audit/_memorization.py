@@ -241,6 +241,7 @@ CHECK = Check(
     family="generalization",
     question="Does a network like this learn these labels faster than random ones?",
     cost=_cost,
+    batch=BATCH,
     settings={
         "quick": {"examples": 200, "gradients": 2000, "judged": 500},
         "standard": {},

@@ -287,6 +287,7 @@ CHECK = Check(
     cost=lambda subject, batches=8, batch_size=64: forward(
         2 * at_hand(subject, batches * batch_size)
     ),
+    batch=64,
     settings={
         "quick": {"batches": 4, "batch_size": 32},
         "standard": {},

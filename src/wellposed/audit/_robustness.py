@@ -250,6 +250,7 @@ CHECK = Check(
     family="robustness",
     question="How small a change of the input changes what it says?",
     cost=_cost,
+    batch=16,  # examples that are broken leave the batch of an attack
     settings={
         "quick": {
             "examples": 100, "radii": (MILD, 0.03), "budget": "fast", "method": "crown-ibp",
