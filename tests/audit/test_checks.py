@@ -1,4 +1,5 @@
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from torch import nn
 import wellposed.audit
 from wellposed.audit import BUDGETS, CHECKS, Descent, examine
 from wellposed.cli._audit_progress import value_words
+from wellposed.recipe import Recipe
+from wellposed.recipe._check import check as check_recipe
 
 FAMILIES = [
     "weights", "signal", "derivatives", "data", "generalization", "calibration", "invariance",
@@ -89,3 +92,23 @@ def test_what_is_not_finite_is_told_in_words(kind, subject, net):
         source = finding.threshold.source if finding.threshold else ""
         told = finding.statement, finding.remedy, finding.verified, source, value_words(finding)
         assert not re.search(r"\b(inf|nan)\b", " ".join(told)), finding
+
+
+def test_what_remedies_say_of_a_recipe_is_a_recipe():
+    recipe = """
+        data = "digits"
+        model = "mlp"
+        optimizer = {name = "sam", lr = 0.1}
+        [train]
+        clip_norm = 1
+        batch_size = 32
+        deterministic = true
+        patience = 3
+        [[schedule]]
+        name = "cosine"
+        warmup = 0.05
+        [[regularizer]]
+        name = "adversarialtraining"
+        eps = 0.01
+    """
+    check_recipe(Recipe.parse(textwrap.dedent(recipe)))

@@ -19,7 +19,7 @@ def test_torchs_default_draw_makes_all_inputs_one():
     assert "Inputs merge" in finding.statement
     assert "torch's default draw" in finding.statement
     assert finding.remedied < 10
-    assert "wellposed.init.He()" in finding.remedy
+    assert 'wellposed.init.He(), in a recipe init = "he"' in finding.remedy
     assert finding.verified.endswith("equal")
     assert [s.name for s in finding.figures[0].series] == [
         "two inputs", "mean-field theory", "an input and its perturbation"

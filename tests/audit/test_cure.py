@@ -1,9 +1,12 @@
+import pytest
 import torch
 from tests.audit.deep import chain, examples
 from torch import nn
 
 from wellposed.audit import Subject
-from wellposed.audit._cure import INITIALIZERS, NORMALIZED, cure
+from wellposed.audit._cure import IN_RECIPES, INITIALIZERS, NORMALIZED, Cure, anew, cure
+from wellposed.recipe import Recipe
+from wellposed.recipe._check import check
 
 
 def spread(model):
@@ -58,3 +61,18 @@ def test_what_has_no_layers_or_cannot_be_copied_is_not_cured():
 
     found = cure(Subject(Own(), examples()), lambda _: 1.0, enough=0)
     assert (found.name, found.value) == ("", None)
+
+
+def test_a_recipe_s_words_mean_the_same_initializer():
+    assert list(IN_RECIPES) == [name for name, _ in INITIALIZERS]
+    for name, initializer in INITIALIZERS:
+        text = f'{IN_RECIPES[name]}\ndata = "digits"\nmodel = "mlp"\noptimizer = "sgd"'
+        same = check(Recipe.parse(text)).init()
+        assert type(same) is type(initializer)
+        assert getattr(same, "gain", 1.0) == pytest.approx(getattr(initializer, "gain", 1.0), 1e-4)
+
+
+def test_remedies_are_told_in_python_and_in_a_recipe():
+    assert anew() == 'wellposed.init.He(), in a recipe init = "he"'
+    assert Cure("wellposed.init.He()", 1.0, {}).words == anew()
+    assert Cure(NORMALIZED, 1.0, {}).words == NORMALIZED

@@ -167,17 +167,17 @@ def test_the_scale_is_what_a_constant_loses(net):
 
 def test_other_weights_must_be_of_the_same_model(subject, net):
     land = Landscape(subject(net()), "path", 60)
-    weights, buffers = land.fitting(net(1).state_dict(), "initial weights")
+    weights, buffers = land.fitting(net(1).state_dict(), "initial weights", "give it")
     assert torch.equal(weights["0.weight"], net(1)[0].weight)
     assert buffers == {}
-    with pytest.raises(ArgumentError, match="nobody gave"):
-        land.fitting(None, "initial weights")
+    with pytest.raises(ArgumentError, match="nobody gave; give it"):
+        land.fitting(None, "initial weights", "give it")
     with pytest.raises(DataError, match="does not fit"):
-        land.fitting(nn.Linear(2, 2).state_dict(), "initial weights")
+        land.fitting(nn.Linear(2, 2).state_dict(), "initial weights", "give it")
     broken = net(1).state_dict()
     broken["0.bias"] = broken["0.bias"] * torch.nan
     with pytest.raises(ArgumentError, match=r"not finite in 0\.bias"):
-        land.fitting(broken, "initial weights")
+        land.fitting(broken, "initial weights", "give it")
 
 
 def test_too_few_examples_and_a_model_that_draws_are_refused(subject, net, blobs):

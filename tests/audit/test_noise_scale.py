@@ -31,7 +31,8 @@ def test_the_interval_holds_the_known_value():
 def test_a_batch_far_beyond_it_warns_and_a_moderate_one_passes():
     big = found(known(descent=Descent("sgd", 0.1, batch_size=1000)))
     assert big.verdict is Verdict.WARN
-    assert "batches of" in big.remedy
+    assert big.remedy.startswith("batches of ")
+    assert "([train] batch_size) train as well per step" in big.remedy
     for seed in range(3):
         assert found(known(seed, descent=Descent("sgd", 0.1, batch_size=4))).verdict is Verdict.PASS
 
@@ -40,6 +41,7 @@ def test_without_a_batch_size_it_informs():
     finding = found(known())
     assert finding.verdict is Verdict.UNKNOWN
     assert "no batch size is on record" in finding.statement
+    assert finding.remedy.startswith("audit a run's folder")
     assert finding.verified
 
 

@@ -38,6 +38,7 @@ def test_a_network_that_holds_passes_and_one_that_does_not_warns():
         assert finding.value == (0 if reach > 0.01 else 1)
     assert verdicts == [Verdict.PASS, Verdict.WARN]
     assert "AdversarialTraining(eps=0.01)" in finding.remedy
+    assert '[[regularizer]] name = "adversarialtraining", eps = 0.01' in finding.remedy
     assert "counter-example" in finding.statement
 
 

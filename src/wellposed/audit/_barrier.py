@@ -55,7 +55,9 @@ def barrier(subject: Subject, *, examples: int = 512, points: int = 11, curve: i
     """
     require(points >= 3, f"a line has at least 3 points, got {points}; try 11")
     land = Landscape(subject, "barrier", examples)
-    other = land.fitting(subject.other, "the weights of a second run")
+    other = land.fitting(
+        subject.other, "the weights of a second run", "give --other RUN, or other="
+    )
     require(
         any(bool((other[0][n] != w).any()) for n, w in land.weights.items()),
         "both runs have the same weights; barrier needs a run with another seed",

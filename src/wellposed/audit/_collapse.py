@@ -58,7 +58,7 @@ def collapse(subject: Subject, *, examples: int = 256) -> Finding:
         remedy = "initialize so that small differences keep their size, normalize, or add residual "
         remedy += "connections"
         if healed is not None:
-            remedy += f"; tried on a copy, {cured.name} is best, with a factor of {healed:.3g}"
+            remedy += f"; tried on a copy, {cured.words} is best, with a factor of {healed:.3g}"
     return Finding(
         check="collapse",
         verdict=worst.verdict,

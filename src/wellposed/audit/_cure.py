@@ -22,6 +22,14 @@ INITIALIZERS: tuple[tuple[str, Initializer], ...] = (
     ("wellposed.init.Orthogonal(gain=2**0.5)", Orthogonal(gain=2**0.5)),
     ("wellposed.init.Glorot()", Glorot()),
 )
+IN_RECIPES = {
+    "wellposed.init.He()": 'init = "he"',
+    "wellposed.init.Orthogonal()": 'init = "orthogonal"',
+    "wellposed.init.Orthogonal(gain=2**0.5)": 'init = {name = "orthogonal", gain = 1.4142}',
+    "wellposed.init.Glorot()": 'init = "glorot"',
+}
+"""The same initializers as a recipe names them."""
+
 NORMALIZED = "normalization after each of these layers"
 
 
@@ -39,6 +47,20 @@ class Cure:
     name: str
     value: float | None
     tried: dict[str, float]
+
+    @property
+    def words(self) -> str:
+        """What was done, in Python and in a recipe."""
+        return anew(self.name) if self.name in IN_RECIPES else self.name
+
+
+def anew(name: str = "wellposed.init.He()") -> str:
+    """An initializer as Python and as a recipe names it.
+
+    Args:
+        name: Of those in `INITIALIZERS`.
+    """
+    return f"{name}, in a recipe {IN_RECIPES[name]}"
 
 
 def cure(subject: Subject, measure: Measure, *, enough: float) -> Cure:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from wellposed.audit._check import Check, at_hand, forward
+from wellposed.audit._cure import anew
 from wellposed.audit._sites import record
 from wellposed.audit._subject import Subject
 from wellposed.audit._units import Units, activations, count_units, mode
@@ -91,7 +92,7 @@ def dead_units(subject: Subject, *, inputs: int = 2048) -> Finding:
         verdict = Verdict.UNKNOWN  # in a layer too narrow to be sure
     if verdict is not Verdict.PASS:
         remedy = (
-            "smaller steps or a warm-up, biases that begin at 0 (wellposed.init.He()), "
+            f"smaller steps or a warm-up, biases that begin at 0 ({anew()}), "
             "normalization before the activation, or one that is flat nowhere (leaky ReLU)"
         )
     return Finding(

@@ -181,7 +181,10 @@ def _remedy(cause: str) -> str:
         return "draw in train mode only, as F.dropout(..., training=self.training) does"
     if "own" in cause:
         return "draw and count in train mode only, or begin from a stated seed in each pass"
-    return "torch.use_deterministic_algorithms(True) names the operation, or replaces it"
+    return (
+        "torch.use_deterministic_algorithms(True), in a recipe [train] deterministic = true, names "
+        "the operation, or replaces it"
+    )
 
 
 def _same(mine: object, theirs: object) -> bool:

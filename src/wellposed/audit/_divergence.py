@@ -100,7 +100,8 @@ def _failed(subject: Subject, said: list[str]) -> Finding:
         where=f"step {at[1]}" if at else "",
         evidence={"message": said[:6]},
         verified=f"the message is that of the training loop; {again}",
-        remedy=hint or (_remedy(logged) if logged else "a smaller step size, or clip_norm = 1"),
+        remedy=hint
+        or (_remedy(logged) if logged else "a smaller step size, or [train] clip_norm = 1"),
     )
 
 

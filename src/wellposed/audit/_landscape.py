@@ -280,19 +280,20 @@ class Landscape:
         return fresh
 
     def fitting(
-        self, state: Mapping[str, Tensor] | None, what: str
+        self, state: Mapping[str, Tensor] | None, what: str, how: str
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Weights and buffers of another state of the same model, on its device.
 
         Args:
             state: A state dict; None if nobody gave one.
             what: In words, for messages.
+            how: To give it, in words.
 
         Raises:
             ArgumentError: If there is none, or it is not finite; `DataError` if it does not fit.
         """
         if state is None:
-            raise ArgumentError(f"it needs {what}, which nobody gave; see the arguments of Subject")
+            raise ArgumentError(f"it needs {what}, which nobody gave; {how}")
         given = fitted_weights(self.subject.model, state, what)
         buffers = {n: b.detach() for n, b in self.subject.model.named_buffers()}
         found = {

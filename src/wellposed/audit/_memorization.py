@@ -131,8 +131,8 @@ def _knows(knowing: dict[str, Renamed | None]) -> Finding | None:
         level=LEVEL,
         unit="probability of as many hits without knowledge",
         threshold=threshold,
-        remedy="let rebuild() make weights that no data have touched, and keep labels out of the "
-        "inputs",
+        remedy="let rebuild(), the factory of a module, make weights that no data have touched, "
+        "and keep labels out of the inputs",
     )
 
 

@@ -46,7 +46,7 @@ def noise_scale(subject: Subject, *, batches: int = 32, batch: int = 32) -> Find
     if used is None:
         verdict = Verdict.UNKNOWN
         said += ", and no batch size is on record to compare it with"
-        remedy = "give descent=Descent(..., batch_size=...)"
+        remedy = "audit a run's folder, which says it, or give descent=Descent(..., batch_size=...)"
     else:
         size = used or len(subject.parts[found.part])
         threshold = Threshold(
@@ -58,7 +58,8 @@ def noise_scale(subject: Subject, *, batches: int = 32, batch: int = 32) -> Find
         if math.isfinite(least):
             said += f"; a gradient of {size} makes {share} of the progress of the exact one"
         if verdict is Verdict.WARN:
-            remedy = f"batches of {max(1, round(2 * value))} train as well per step, for less"
+            size = max(1, round(2 * value))
+            remedy = f"batches of {size} ([train] batch_size) train as well per step, for less"
     return Finding(
         check="noise-scale",
         verdict=verdict,

@@ -53,7 +53,9 @@ def path(subject: Subject, *, examples: int = 512, points: int = 21) -> Finding:
     """
     require(points >= 3, f"a path has at least 3 points, got {points}; try 21")
     land = Landscape(subject, "path", examples)
-    start, buffers = land.fitting(subject.initial, "the initial weights")
+    start, buffers = land.fitting(
+        subject.initial, "the initial weights", "give --initial FILE, or initial="
+    )
     require(
         any(bool((start[n] != w).any()) for n, w in land.weights.items()),
         "the initial weights are the weights themselves; path needs those from before training",

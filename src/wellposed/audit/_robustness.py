@@ -226,8 +226,10 @@ def _statement(
 def _remedy(found: Bracket, k: int, verdict: Verdict) -> str:
     if verdict is Verdict.WARN:
         return (
-            f"train on the worst inputs: AdversarialTraining(eps={found.radii[k]:g}), or "
-            "InputGradient, of wellposed.regularizers; eps is in the units of what the model takes"
+            f"train on the worst inputs: AdversarialTraining(eps={found.radii[k]:g}) of "
+            "wellposed.regularizers, in a recipe [[regularizer]] name = "
+            f'"adversarialtraining", eps = {found.radii[k]:g}, or InputGradient; '
+            "eps is in the units of what the model takes"
         )
     if found.reason:
         return "without certificates this cannot pass; see the guide on certificates"

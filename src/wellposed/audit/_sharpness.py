@@ -85,14 +85,22 @@ def _judged(
     if limit is None or subject.descent is None:
         least = f"{2 / high:.3g}" if high > 0 else "any"
         said = f"gradient descent is stable for lr up to {least}, but no step size is on record"
-        return Verdict.UNKNOWN, None, f"{said} to compare with", "give descent=Descent(...)"
+        return (
+            Verdict.UNKNOWN,
+            None,
+            f"{said} to compare with",
+            "say it: --lr, or descent=Descent(...)",
+        )
     lr = subject.descent.lr
     source = f"{limit.formula}, the edge of stability of {limit.method}"
     threshold = Threshold(limit.limit, "above", "theorem", source)
     twice = Threshold(2 * limit.limit, "above", "literature", f"twice {source} (2003.02218)")
     compared = f"the edge for lr {lr:g} is {limit.formula} = {limit.limit:.4g} ({limit.method})"
     stable = lr * limit.limit / low if low > 0 else lr
-    remedy = f"try lr={stable / 2:.1g}, a warm-up, or a method that seeks flat minima such as SAM"
+    remedy = (
+        f"try [optimizer] lr = {stable / 2:.1g}, a warm-up ([[schedule]] warmup), or a method that "
+        'seeks flat minima such as SAM ([optimizer] name = "sam")'
+    )
     if not limit.exact:
         said = f"{subject.descent.name} has no edge that is known here; {compared}"
         return Verdict.UNKNOWN, threshold, said, ""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from wellposed.audit._cause import cause, looks_trained
 from wellposed.audit._chain import Propagation, propagate
 from wellposed.audit._check import Check, at_hand
-from wellposed.audit._cure import Cure, Measure, cure
+from wellposed.audit._cure import Cure, Measure, anew, cure
 from wellposed.audit._drift import LEVEL, MUCH, Drift, drifts_of
 from wellposed.audit._layer_figures import size_figures
 from wellposed.audit._subject import Subject
@@ -135,7 +135,7 @@ def _not_finite(found: Propagation) -> Finding | None:
                 verified="recounted: the finite ones are finite in every earlier layer"
                 if bool(np.isfinite(row[:first]).all())
                 else "",
-                remedy="smaller weights at the start (wellposed.init.He()), or normalization",
+                remedy=f"smaller weights at the start ({anew()}), or normalization",
             )
     return None
 
@@ -185,8 +185,8 @@ def _ends(found: Propagation, drift: Drift) -> str:
 def _remedy(subject: Subject, found: Propagation, worst: Drift, healed: Cure) -> str:
     if healed.value is None:
         return (
-            "initialize the layers anew (wellposed.init.He()), normalize, or add residual "
-            "connections; nothing could be tried, since the model cannot be copied or has no "
+            f"initialize the layers anew ({anew()}), normalize, or add residual connections; "
+            " nothing could be tried, since the model cannot be copied or has no "
             "linear or convolution layers"
         )
     if math.isinf(healed.value):
@@ -194,9 +194,9 @@ def _remedy(subject: Subject, found: Propagation, worst: Drift, healed: Cure) ->
         return f"add residual connections or normalize: on copies nothing helped of {tried}"
     shown = f"the largest factor of any chain is then {healed.value:.3g}"
     if healed.value < MUCH.value:
-        text = f"{healed.name}; tried on a copy, {shown}"
+        text = f"{healed.words}; tried on a copy, {shown}"
     else:
-        text = f"add residual connections; of what was tried, {healed.name} is best, and {shown}"
+        text = f"add residual connections; of what was tried, {healed.words} is best, and {shown}"
     matrices = [m for m in (found.site(n).matrix for n in worst.chain.sites) if m is not None]
     if _was_trained(subject) or looks_trained(matrices):
         text += "; these weights are trained, and the remedy is for a training from the start"

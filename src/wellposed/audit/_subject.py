@@ -157,7 +157,8 @@ class Subject:
         if part not in self.parts:
             raise ArgumentError(
                 f"{check} needs a {part} part, and the data have {', '.join(self.parts)}; give "
-                f"data={{'{part}': (inputs, targets), ...}}"
+                f"data={{'{part}': (inputs, targets), ...}}, or --data that have one; --split "
+                "draws parts"
             )
         return self.parts[part]
 

@@ -97,8 +97,8 @@ def training_log(subject: Subject, check: str) -> TrainingLog:
     """
     require(
         bool(subject.log),
-        f"{check} reads the log of training, and this subject has none; give "
-        'log=[{"step": 1, "loss": 2.3, "lr": 0.1, "gradient_norm": 1.0}, ...]',
+        f"{check} reads the log of training, and this subject has none; audit a run's "
+        'folder, or give log=[{"step": 1, "loss": 2.3, "lr": 0.1, "gradient_norm": 1.0}, ...]',
     )
     found: TrainingLog = subject.cached("training log", lambda: _read(subject.log or []))
     return found

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from wellposed.audit._check import Check
+from wellposed.audit._cure import anew
 from wellposed.audit._subject import Subject
 from wellposed.errors import require
 from wellposed.runs import Finding, Listing, Threshold, Verdict
@@ -46,7 +47,7 @@ def weights(subject: Subject) -> Finding:
     elif empty:
         verdict, where = Verdict.WARN, ", ".join(empty[:5])
         said = f"All entries of {len(empty)} weight tensors are 0: {where}"
-        remedy = "initialize them, unless they are meant to begin at 0: wellposed.init.He()"
+        remedy = f"initialize them, unless they are meant to begin at 0: {anew()}"
     else:
         verdict, where, remedy = Verdict.PASS, "", ""
         said = f"All {total:,} weights and statistics are finite, and no weight tensor is all 0"
