@@ -20,6 +20,7 @@ MEMBERS = {
     "symmetric": InputGradient(0.3, symmetric=True),
     "noise": InputGradient(0.3, noise=0.01),
     "two steps": InputGradient(0.3, steps=2),
+    "trimmed": InputGradient(0.3, share=0.5, trim=0.25),
     "jacobian": JacobianNorm(0.1),
     "jacobian, exact": JacobianNorm(0.1, projections=None),
     "curvature": Curvature(2.0, h=0.3),

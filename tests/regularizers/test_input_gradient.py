@@ -145,6 +145,65 @@ def test_a_share_of_the_batch_is_its_front(batch, deep, estimator):
     assert InputGradient(0.1, power=1, share=0.5).adversary is None
 
 
+@pytest.mark.parametrize("norm", ORDERS)
+@pytest.mark.parametrize("estimator", ["fd", "exact"])
+def test_trimmed_logistic_regression_in_closed_form(batch, linear, norm, estimator):
+    losses = functional.cross_entropy(linear(batch[0]), batch[1], reduction="none")
+    kept = losses <= losses.kthvalue(6).values  # a third of the nine is left out
+    sizes = closed_form(linear, *batch, ORDERS[norm])[kept]
+    how = {"estimator": "exact"} if estimator == "exact" else {"h": 1e-5}
+    for power, value in {
+        1: sizes.mean(), 2: sizes.square().mean() / 2, "max": sizes.max(),
+    }.items():  # fmt: skip
+        term = InputGradient(0.7, norm=norm, power=power, trim=0.34, **how)
+        tolerance = 1e-13 if estimator == "exact" else 1e-4
+        found = term.penalty(linear, *batch)
+        torch.testing.assert_close(found, 0.7 * value, rtol=tolerance, atol=0)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 1.0])
+@pytest.mark.parametrize("trim", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("how", [{"symmetric": True}, {"steps": 2}, {"estimator": "exact"}])
+def test_the_share_is_the_front_of_what_is_left(batch, deep, how, share, trim):
+    inputs, targets = batch
+    losses = functional.cross_entropy(deep(inputs), targets, reduction="none").tolist()
+    left = sorted(range(9), key=losses.__getitem__)[: 9 - math.floor(9 * trim)]
+    places = sorted(left)[: math.ceil(9 * share)]
+    whole = InputGradient(0.3, **how)
+    wanted = whole.penalty(deep, inputs[places], targets[places])
+    found = InputGradient(0.3, share=share, trim=trim, **how).penalty(deep, inputs, targets)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=0)
+    for a, b in zip(
+        *(torch.autograd.grad(v, deep.parameters()) for v in (found, wanted)), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("how", [{}, {"noise": 0.1, "steps": 2}, {"estimator": "exact"}])
+def test_a_trim_of_less_than_one_input_changes_no_bit(batch, deep, how):
+    terms = (InputGradient(0.3, share=0.5, trim=trim, **how) for trim in (0.0, 0.1))
+    values = [term.objective(deep.eval(), *batch) for term in terms]
+    assert torch.equal(*values)
+    for a, b in zip(*(torch.autograd.grad(v, deep.parameters()) for v in values), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_what_is_trimmed_has_no_say(batch, linear):
+    inputs, targets = batch
+    losses = functional.cross_entropy(linear(inputs), targets, reduction="none")
+    worst = losses.argmax()
+    far = inputs.clone()  # uphill, where the convex loss is greater still
+    p = linear(inputs).softmax(1) - functional.one_hot(targets, 3)
+    far[worst] += 5 * (p @ linear.weight)[worst]
+    found, again, whole, moved = (
+        InputGradient(1.0, trim=trim).penalty(linear, x, targets)
+        for trim in (0.12, 0.0)
+        for x in (inputs, far)
+    )
+    assert torch.equal(found, again)
+    assert not torch.equal(whole, moved)
+
+
 @pytest.mark.parametrize(("norm", "order"), [("linf", 1), ("l2", 2)])
 def test_noise_adds_its_variance_where_the_loss_is_linear(norm, order):
     # There D = |g|_q + g . eta / h, and eta is uniform in its ball.
@@ -229,6 +288,7 @@ def test_it_has_an_adversary_where_it_trains_on_perturbed_inputs():
     assert InputGradient(0.1, power=1, h=0.2).adversary is None
     assert InputGradient(0.1, power=1, noise=0.1).adversary is None
     assert InputGradient(0.1, power=1, steps=2).adversary is None
+    assert InputGradient(0.1, power=1, trim=0.2).adversary is None
     assert InputGradient(0.1, power=1).adversary.ball.eps == 0.1
 
 
@@ -244,6 +304,8 @@ def test_it_has_an_adversary_where_it_trains_on_perturbed_inputs():
         ({"h": 0.0}, "length h > 0"),
         ({"share": 0.0}, "share of the batch"),
         ({"h": 0.1, "estimator": "exact"}, "leave out h, symmetric,"),
+        ({"trim": -0.1}, "trim of the batch"),
+        ({"trim": 1.0}, "trim of the batch"),
         ({"steps": 0}, "steps >= 1"),
         ({"steps": 2, "estimator": "exact"}, "leave out h, symmetric,"),
         ({"noise": -0.1}, "radius noise >= 0"),

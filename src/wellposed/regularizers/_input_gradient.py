@@ -48,6 +48,14 @@ class InputGradient(BatchRegularizer):
     $x + \eta$ and $D = (\ell(x + \eta + h v) - \ell(x))/h$; what $\eta$ alone does to the loss
     is 0 in the mean, to first order. In eval mode it is a fixed draw. A stronger one are `steps`.
 
+    Squared, the mean is ruled by the examples of greatest loss, which the model gets wrong or
+    nearly so. With `trim` $= \tau$ they are left to the loss, and the mean is conditional,
+
+    $$R = \tfrac{\lambda}{2}\, \mathbb{E}\left[\|g\|_q^2 \mid \ell \le \ell_{1 - \tau}\right],$$
+
+    over the inputs whose loss is not above its quantile of order $1 - \tau$ in the batch; which
+    they are is held fixed, and likewise with the other powers.
+
     Args:
         weight: $\lambda \ge 0$; for power 1 the radius to be robust in.
         norm: p of the perturbation: "linf" makes q = 1, "l2" 2, "l1" infinity.
@@ -60,6 +68,8 @@ class InputGradient(BatchRegularizer):
         steps: Gradients by which v is found, at least 1: each one after the first is taken halfway
             along the v before, at $x + \tfrac h2 v$.
         share: Of the batch, from its front, on which R is estimated, in (0, 1].
+        trim: $\tau$ in [0, 1): of the batch, what R leaves out, the inputs of greatest loss. The
+            share is then the front of the others, at most all of them.
 
     Raises:
         ArgumentError: If one is outside its range, or h, symmetric, noise or steps are given with
@@ -85,6 +95,7 @@ class InputGradient(BatchRegularizer):
     share: float = 1.0
     noise: float = 0.0
     steps: int = 1
+    trim: float = 0.0
 
     citation: ClassVar[str] = """\
 @article{finlay2019scaleable,
@@ -115,6 +126,8 @@ class InputGradient(BatchRegularizer):
         )
         good = 0 < self.share <= 1
         require(good, f"{owner} needs a share of the batch in (0, 1], got share={self.share:g}")
+        good = 0 <= self.trim < 1
+        require(good, f"{owner} needs a trim of the batch in [0, 1), got trim={self.trim:g}")
         good = 0 <= self.noise < float("inf")
         require(good, f"{owner} needs a finite radius noise >= 0, got noise={self.noise:g}")
 
@@ -164,7 +177,7 @@ class InputGradient(BatchRegularizer):
     @property
     def _is_one_step(self) -> bool:
         one_sided = self.estimator == "fd" and not self.symmetric
-        whole = self.share == 1 and self.noise == 0 and self.steps == 1
+        whole = self.share == 1 and self.trim == 0 and self.noise == 0 and self.steps == 1
         return self.power == 1 and one_sided and whole and self.weight == self.length
 
     def _one_step(self, at: Point, inputs: Tensor) -> Evaluated:
@@ -178,8 +191,8 @@ class InputGradient(BatchRegularizer):
         return Evaluated(outputs.detach(), ahead - losses.detach().mean(), ahead)
 
     def _sizes(self, at: Point, x: Tensor, inputs: Tensor, losses: Tensor) -> Tensor:
-        """The norm of the gradient, or D, per example of the front of the batch."""
-        front = slice(math.ceil(self.share * len(losses)))
+        """The norm of the gradient, or D, per example of the share."""
+        front = self._examined(losses)
         if self.estimator == "exact":
             (gradient,) = torch.autograd.grad(losses[front].sum(), x, create_graph=True)
             order = {"l1": 1, "l2": 2, "linf": math.inf}[self._unit.dual]
@@ -202,6 +215,14 @@ class InputGradient(BatchRegularizer):
                 return (ahead - losses[front]) / self.length
             behind = part.losses(at.model(start - move))
         return (ahead - behind) / (2 * self.length)
+
+    def _examined(self, losses: Tensor) -> slice | Tensor:
+        """The places of the share: the front of the batch, or of what trimming leaves of it."""
+        count = math.ceil(self.share * len(losses))
+        if self.trim == 0:
+            return slice(count)
+        left = len(losses) - math.floor(self.trim * len(losses))
+        return losses.detach().argsort(stable=True)[:left].sort().values[:count]
 
     def _noise(self, model: nn.Module, like: Tensor) -> Tensor:
         ball = ball_of(self.norm, self.noise, "InputGradient")
