@@ -85,3 +85,11 @@ def test_files(tmp_path):
 def test_what_is_proven_and_broken_cannot_be_said():
     with pytest.raises(ArgumentError, match="2 examples are both proven and broken"):
         replace(made(), proven=(torch.arange(50) < 38)[None])
+
+
+def test_the_counter_examples_are_the_same_bytes_each_time(tmp_path):
+    files = []
+    for number in range(8):
+        made().save(tmp_path / str(number))
+        files.append((tmp_path / str(number) / "counterexamples.safetensors").read_bytes())
+    assert len(set(files)) == 1

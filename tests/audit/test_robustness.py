@@ -7,6 +7,7 @@ from torch import nn
 
 from wellposed.audit import Subject, examine, robustness
 from wellposed.audit._robustness import CHECK
+from wellposed.perturb import LADDERS
 from wellposed.runs import Curves, Pictures, Verdict
 from wellposed.stats import clopper_pearson
 
@@ -147,3 +148,10 @@ def test_what_it_states_is_what_it_computes():
         robustness(subject, radii=(0.01,), **QUICK)
     spent = every.count / one.count * 5
     assert stated / 2 < spent < 2 * stated
+
+
+def test_an_undecided_finding_advises_what_the_command_takes():
+    finding = robustness(blobs(0.1), radii=(0.01,), examples=4, **QUICK)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "wellposed robustness with --examples 1000, --method auto or" in finding.remedy
+    assert finding.remedy.rsplit(maxsplit=1)[-1] in LADDERS

@@ -84,6 +84,7 @@ def test_another_run_is_one_of_the_same_data(cli, run, tmp_path):
         (("--budget", "deep"), "no budget is called 'deep'"),
         (("--method", "crwn"), "no method is called 'crwn'"),
         (("--eps", "-1"), "positive and finite"),
+        (("--eps", "0.1", "--eps", "inf", "--eps", "0"), "finite, got 0.0, inf"),
     ],
 )
 def test_bad_input_is_a_sentence(cli, run, changed, said):
@@ -111,3 +112,13 @@ def test_attacks_go_on_from_a_file_that_is_theirs(cli, run, tmp_path):
     other = cli("robustness", run, *FEW, "--eps", "0.03", *kept)
     assert other.code == 2
     assert "was saved by another attack" in other.err
+
+
+def test_a_checkpoint_that_does_not_fit_costs_no_finding(cli, run, tmp_path):
+    assert cli("robustness", run, *FEW).code == 0
+    before = (run / "findings.json").read_text()
+    (tmp_path / "damaged").write_text("no checkpoint")
+    found = cli("robustness", run, *FEW, "--checkpoint", tmp_path / "damaged")
+    assert found.code == 2
+    assert "is no checkpoint of an attack" in " ".join(found.err.split())
+    assert (run / "findings.json").read_text() == before

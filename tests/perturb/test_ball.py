@@ -261,3 +261,10 @@ def test_says_its_norm_its_dual_and_changes_its_radius(kind):
     said = {Linf: ("linf", "l1"), L2: ("l2", "l2"), L1: ("l1", "linf")}
     assert (kind.norm, kind.dual) == said[kind]
     assert kind(0.1).resized(0.2) == kind(0.2)
+
+
+@pytest.mark.parametrize("kind", [L1, L2, Linf])
+def test_centers_outside_the_bounds_are_refused(kind):
+    center = torch.tensor([[0.5, 2.0]])
+    with pytest.raises(ArgumentError, match="needs a center within the bounds"):
+        kind(0.1).project(center, center)

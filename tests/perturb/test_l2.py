@@ -47,3 +47,11 @@ def test_points_outside_the_bounds_are_moved_to_the_nearest_ones():
     x = L2(0.5).random(center, generator=torch.Generator().manual_seed(0))
     on_a_face = (x == 0).any(1).double().mean()
     assert abs(on_a_face - 0.75) < 0.06  # all but the quarter whose coordinates are both positive
+
+
+def test_a_radius_whose_square_is_too_large():
+    center = torch.zeros(1, 2, dtype=torch.float64)
+    x, bounds = torch.full((1, 2), 1e305, dtype=torch.float64), (-torch.inf, torch.inf)
+    found = L2(1e300).project(x, center, bounds)
+    assert found.isfinite().all()
+    assert (found > 0).all()

@@ -50,3 +50,13 @@ def test_what_is_outside_its_range_is_refused():
         GradientAlignment(1.0, 0.0)
     with pytest.raises(ArgumentError, match="weight >= 0"):
         GradientAlignment(-1.0, 0.1)
+
+
+def test_inputs_outside_the_bounds_are_refused_and_rounding_is_not():
+    model = nn.Linear(5, 2)
+    inputs, targets = torch.rand(6, 5), torch.arange(6) % 2
+    with pytest.raises(ArgumentError, match="moves inputs within bounds"):
+        GradientAlignment(1.0, 0.1).penalty(model, inputs - 2, targets)
+    inputs[0, 0] = 1 + 1e-6
+    for norm in ("linf", "l2", "l1"):
+        assert GradientAlignment(1.0, 0.1, norm).penalty(model, inputs, targets).isfinite()

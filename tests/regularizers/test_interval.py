@@ -115,3 +115,30 @@ def test_what_is_not_known_is_refused_by_name(module):
 def test_it_is_no_tensor_where_it_says_nothing():
     with pytest.raises(AttributeError):
         Interval(torch.zeros(1), torch.ones(1)).colour  # noqa: B018
+
+
+class Normalized(nn.Module):
+    """Constants on both sides of an interval."""
+
+    def forward(self, x):
+        x = (x - torch.tensor([0.4, 0.5])) / torch.tensor([0.3, -0.2])
+        return torch.add(-1.5 * x, torch.ones(2), alpha=-2)
+
+
+def test_constants_move_and_stretch_both_ends():
+    ends = Interval(torch.tensor([[0.1, 0.2]]), torch.tensor([[0.3, 0.9]]))
+    found = Normalized()(ends)
+    corners = [Normalized()(torch.stack([a, b], 1)) for a in (ends.lower[:, 0], ends.upper[:, 0])
+               for b in (ends.lower[:, 1], ends.upper[:, 1])]  # fmt: skip
+    torch.testing.assert_close(found.lower, torch.stack(corners).amin(0))
+    torch.testing.assert_close(found.upper, torch.stack(corners).amax(0))
+
+
+def test_what_does_not_increase_is_refused():
+    ends = Interval(torch.tensor([[-1.0]]), torch.tensor([[1.0]]))
+    with pytest.raises(ArgumentError, match="do not know leaky_relu"):
+        functional.leaky_relu(ends, -0.2)
+    with pytest.raises(ArgumentError, match="do not know add"):
+        torch.add(ends, ends, alpha=-1)
+    with pytest.raises(ArgumentError, match="do not know mul"):
+        ends * ends

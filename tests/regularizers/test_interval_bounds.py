@@ -58,3 +58,9 @@ def test_what_is_outside_its_range_is_refused():
         IntervalBounds(0.1).objective(
             nn.Flatten(0), torch.rand(4, 6), torch.zeros(24), lambda f, y: (f - y).square()
         )
+
+
+def test_inputs_outside_the_bounds_are_refused():
+    inputs, targets = torch.rand(6, 5) - 2, torch.arange(6) % 3
+    with pytest.raises(ArgumentError, match="put standardize = false"):
+        IntervalBounds(0.1).penalty(nn.Linear(5, 3), inputs, targets)

@@ -163,7 +163,8 @@ class Bracket:
         """
         folder.mkdir(parents=True, exist_ok=True)
         tensors = self.counterexamples()
-        about = {"ids_sha256": self.ids_sha256, "norm": self.norm}
+        said = {"ids_sha256": self.ids_sha256, "norm": self.norm}
+        about = {"bracket": json.dumps(said)}  # one entry: safetensors puts several in any order
         atomic_write(folder / "counterexamples.safetensors", safetensors.torch.save(tensors, about))
         if is_picture(tuple(self.inputs.shape[1:])):
             for old in folder.glob("counterexample-*.png"):

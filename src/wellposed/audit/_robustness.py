@@ -233,7 +233,10 @@ def _remedy(found: Bracket, k: int, verdict: Verdict) -> str:
         )
     if found.reason:
         return "without certificates this cannot pass; see the guide on certificates"
-    return "more examples, or a larger budget, narrow the interval: --budget deep"
+    return (
+        "more examples, better certificates or stronger attacks narrow the interval: wellposed "
+        "robustness with --examples 1000, --method auto or --budget full"
+    )
 
 
 def _cost(

@@ -1,6 +1,7 @@
 """What becomes of the findings in a folder when new ones come: none goes without a word."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,20 @@ def found_before(folder: "RunFolder") -> "Audit | None":
     with suppress(WellposedError):
         return Audit.read(folder)
     return None
+
+
+@contextmanager
+def findings_kept(folder: "RunFolder") -> Iterator[None]:
+    """What turns out wrong in this block costs no finding that is in the folder already."""
+    from wellposed.errors import WellposedError
+
+    before = found_before(folder)
+    try:
+        yield
+    except WellposedError:
+        if before is not None:
+            before.write(folder)
+        raise
 
 
 def beside(before: "Audit | None", found: "Audit", *, goes_on: bool) -> "Audit":

@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from wellposed.cli._audit import examined, subject_of, where_findings_go
 from wellposed.cli._base import DataDir, Json, Trust, opened
+from wellposed.cli._beside import findings_kept
 from wellposed.cli._output import Output
 
 
@@ -89,16 +91,12 @@ def robustness(
         robustness_check,
         transfer_check,
     )
-    from wellposed.errors import Interrupted, require
+    from wellposed.errors import Interrupted
     from wellposed.recipe import subject_of_run
     from wellposed.report import render, render_audit
     from wellposed.runs import exclusive
 
-    radii = tuple(sorted(set(eps or (0.005, 0.01, 0.02, 0.05))))
-    require(
-        all(0 < radius < float("inf") for radius in radii),
-        f"--eps needs radii that are positive and finite, got {radii[0]:g}",
-    )
+    radii = _radii(eps or (0.005, 0.01, 0.02, 0.05))
     given: tuple[Any, ...] = (radii, norm, examples, budget, method, checkpoint)
     checks = [robustness_check(*given)]
     console = Output(as_json=as_json)
@@ -116,7 +114,7 @@ def robustness(
         agenda = plan(made, checks)
     folder = where_findings_go(subject, out, settings, foreign=foreign)
     try:
-        with exclusive(folder.path), console.apart():
+        with exclusive(folder.path), console.apart(), findings_kept(folder):
             audit = examined(console, made, agenda, folder, resume=False)
             _, found = bracket_of(made, *given)  # what could not be measured raises here
             kept = found.save(folder.path / "robustness")
@@ -134,3 +132,16 @@ def robustness(
     console.line()
     console.line(f"Counter-examples: {shlex.quote(str(kept / 'counterexamples.safetensors'))}")
     console.line(f"Report: {shlex.quote(str(page))}")
+
+
+def _radii(eps: Iterable[float]) -> tuple[float, ...]:
+    """Each once, ascending."""
+    from wellposed.errors import require
+
+    radii = tuple(sorted(set(eps)))
+    wrong = [radius for radius in radii if not 0 < radius < float("inf")]
+    require(
+        not wrong,
+        f"--eps needs radii that are positive and finite, got {', '.join(map(str, wrong))}",
+    )
+    return radii

@@ -98,8 +98,8 @@ class Ball(ABC):
             bounds: Least and greatest value of an input.
 
         Returns a tensor of the center's type, float32 or float64. A point that is inside stays as
-        it is, up to rounding. Raises `ArgumentError` if x and center differ in shape, or for
-        another type.
+        it is, up to rounding. Raises `ArgumentError` if x and center differ in shape, for
+        another type, or for a center outside the bounds.
         """
         require(
             x.shape == center.shape,
@@ -110,14 +110,19 @@ class Ball(ABC):
     def room(self, center: Float[Tensor, "n ..."], bounds: Bounds = (0.0, 1.0)) -> Room:
         """What `into` and `holds` need to know of the centers: for many points around the same.
 
-        Raises `ArgumentError` for another type than float32 and float64.
+        Raises `ArgumentError` for another type than float32 and float64, and for a center outside.
         """
         require(
             center.dtype in {torch.float32, torch.float64},
             f"{type(self).__name__} rounds float32 and float64 inward, got {center.dtype}; "
             "convert the inputs by .float()",
         )
-        return Room(center, center.double(), *inner_bounds(bounds, center))
+        low, high = inner_bounds(bounds, center)
+        require(
+            not bool(((center < low) | (center > high)).any()),
+            f"{type(self).__name__} needs a center within the bounds, and here is one outside",
+        )
+        return Room(center, center.double(), low, high)
 
     def into(self, x: Float[Tensor, "n ..."], room: Room) -> Float[Tensor, "n ..."]:
         """As `project`, with the centers and the bounds of a `room` of this ball."""

@@ -11,6 +11,8 @@ from torch.special import ndtri
 from wellposed.errors import require
 from wellposed.perturb._ball import Ball, Bounds, flat, like_rows, rounded_up
 
+_MOST = 1e150  # its square is a number
+
 
 @final
 @dataclass(frozen=True)
@@ -68,11 +70,12 @@ class L2(Ball):
         u = wanted / wanted.abs().amax(1, keepdim=True)
         clips_at = limit.abs() / u.abs()  # NaN or infinite where nothing is wanted: never clipped
         squares, limits = u.square(), limit.square()
-        scale = self.eps / squares.sum(1, keepdim=True).sqrt()
+        eps = min(self.eps, _MOST)
+        scale = eps / squares.sum(1, keepdim=True).sqrt()
         while True:
             clipped = clips_at < scale
             free = torch.where(clipped, 0, squares).sum(1, keepdim=True)
-            left = self.eps**2 - torch.where(clipped, limits, 0).sum(1, keepdim=True)
+            left = eps**2 - torch.where(clipped, limits, 0).sum(1, keepdim=True)
             larger = torch.where(free > 0, left.clamp_min(0) / free, 0).sqrt()
             if (larger <= scale).all():
                 return torch.where(clipped, limit, scale * u)

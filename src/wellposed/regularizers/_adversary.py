@@ -61,7 +61,7 @@ class Adversary:
         Cost: K forward passes and K gradients to the inputs alone.
         """
         center = inputs.detach()
-        self._require_within(center)
+        require_within(center, self.bounds)
         found = self._start(model, center)
         with torch.enable_grad(), evaluating(model) if self.mode == "eval" else still(model):
             for _ in range(self.steps):
@@ -88,17 +88,19 @@ class Adversary:
         if isinstance(self.ball, Linf):
             low, high = center - self.ball.eps, center + self.ball.eps
             return torch.maximum(torch.minimum(moved, high), low).clamp_(*self.bounds)
-        return self.ball.project(moved, center, self.bounds)
+        return self.ball.project(moved, center.clamp(*self.bounds), self.bounds)
 
-    def _require_within(self, inputs: Tensor) -> None:
-        (low, high), (least, most) = self.bounds, inputs.aminmax()
-        slack = _ROUNDING * (high - low)
-        require(
-            bool((least >= low - slack) & (most <= high + slack)),
-            f"an adversary moves inputs within bounds [{low:g}, {high:g}], but they are from "
-            f"{float(least):g} to {float(most):g}; put standardize = false into [data], so that "
-            "eps is in the units of raw inputs, or give the bounds of what the model is given",
-        )
+
+def require_within(inputs: Tensor, bounds: Bounds) -> None:
+    """Refuse inputs that are outside the bounds by more than rounding."""
+    (low, high), (least, most) = bounds, inputs.aminmax()
+    slack = _ROUNDING * (high - low)
+    require(
+        bool((least >= low - slack) & (most <= high + slack)),
+        f"an adversary moves inputs within bounds [{low:g}, {high:g}], but they are from "
+        f"{float(least):g} to {float(most):g}; put standardize = false into [data], so that "
+        "eps is in the units of raw inputs, or give the bounds of what the model is given",
+    )
 
 
 def scattered(
@@ -108,7 +110,7 @@ def scattered(
     if isinstance(ball, Linf):
         noise = torch.empty_like(center).uniform_(-ball.eps, ball.eps, generator=generator)
         return (center + noise).clamp_(*bounds)
-    return ball.random(center, bounds, generator)
+    return ball.random(center.clamp(*bounds), bounds, generator)
 
 
 def ball_of(norm: Norm, eps: float, owner: str) -> Ball:

@@ -1,10 +1,11 @@
 """What the regularizers have in common that look at the batch."""
 
 from abc import abstractmethod
-from typing import final
+from dataclasses import replace
+from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wellposed.errors import ArgumentError, require
 from wellposed.regularizers._base import Evaluated, Point, Regularizer
@@ -31,7 +32,7 @@ class BatchRegularizer(Regularizer):
         """Mean loss + R, what both need computed once."""
         recording = torch.is_grad_enabled()
         with torch.enable_grad():
-            found = self.evaluate(at, _inputs(at, type(self).__name__))
+            found = self.evaluate(_copying(at), _inputs(at, type(self).__name__))
         if recording:
             return found
         return Evaluated(found.outputs.detach(), found.penalty.detach(), found.objective.detach())
@@ -45,8 +46,29 @@ class BatchRegularizer(Regularizer):
         """R alone, shape (); it leaves the network's buffers as they are."""
         recording = torch.is_grad_enabled()
         with torch.enable_grad(), still(at.model):
-            found = self.alone(at, _inputs(at, type(self).__name__))
+            found = self.alone(_copying(at), _inputs(at, type(self).__name__))
         return found if recording else found.detach()
+
+
+@final
+class _Copying(nn.Module):
+    """A network that is given copies, as it may write into what it is given.
+
+    What is differentiated by, or looked at from several points, must stay as it is.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+
+    def forward(self, inputs: Any) -> Any:
+        """What the network makes of a copy."""
+        return self.model(inputs.clone() if isinstance(inputs, Tensor) else inputs)
+
+
+def _copying(at: Point) -> Point:
+    return replace(at, model=_Copying(at.model))
 
 
 def _inputs(at: Point, owner: str) -> Tensor:

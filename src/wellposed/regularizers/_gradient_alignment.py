@@ -6,7 +6,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from wellposed.regularizers._adversary import Bounds, Norm, ball_of
+from wellposed.regularizers._adversary import Bounds, Norm, ball_of, require_within
 from wellposed.regularizers._base import Evaluated, Point
 from wellposed.regularizers._batch import BatchRegularizer, require_weight
 from wellposed.regularizers._still import differentiable, generator_of, still
@@ -31,7 +31,7 @@ class GradientAlignment(BatchRegularizer):
         bounds: Least and greatest value of an input.
 
     Raises:
-        ArgumentError: If one is outside its range.
+        ArgumentError: If one is outside its range; when used, if an input is outside the bounds.
 
     Cost: 2F + 2Bx and their gradient instead of F + B, about three to four times a plain step; in
     a sum with adversarial training that comes on top.
@@ -71,7 +71,8 @@ class GradientAlignment(BatchRegularizer):
         (here,) = torch.autograd.grad(losses.sum(), x, create_graph=True)
         ball = ball_of(self.norm, self.eps, "GradientAlignment")
         generator = generator_of(at.model, inputs.device)
-        center = inputs.detach()
+        require_within(inputs.detach(), self.bounds)
+        center = inputs.detach().clamp(*self.bounds)
         move = ball.random(center, self.bounds, generator) - center
         moved = differentiable(inputs + move)
         with still(at.model):

@@ -62,6 +62,20 @@ class Interval:
 
     __radd__ = __add__
 
+    def __sub__(self, other: "Interval | Tensor | float") -> "Interval":
+        """Less a constant."""
+        return _apply("sub", torch.sub, (self, other), {})
+
+    def __mul__(self, other: "Interval | Tensor | float") -> "Interval":
+        """Times a constant."""
+        return _apply("mul", torch.mul, (self, other), {})
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: "Interval | Tensor | float") -> "Interval":
+        """By a constant."""
+        return _apply("div", torch.div, (self, other), {})
+
     def differences(self, targets: Tensor) -> Tensor:
         """Upper bounds of $z_j - z_y$ for each output j, shape (batch, classes); 0 at y.
 
@@ -96,6 +110,9 @@ _INCREASING = {
 }  # fmt: skip
 
 
+_MONOTONE = {"add", "sub", "mul", "div", "true_divide", "neg"}
+
+
 def _apply(
     name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Interval:
@@ -107,7 +124,7 @@ def _apply(
     found: Interval | None = None
     first, rest = args[0], args[1:]
     if isinstance(first, Interval):
-        if name == "add" and len(rest) == 1:
+        if name == "add" and len(rest) == 1 and not kwargs:
             found = first + rest[0]
         elif not any(isinstance(other, Interval) for other in rest):
             found = _of_one(name, function, first, rest, kwargs)
@@ -115,7 +132,8 @@ def _apply(
         return found
     raise ArgumentError(
         f"interval bounds do not know {name} (or not in training mode, or of two intervals); they "
-        "take linear layers, convolutions, increasing activations, pooling, sums and reshaping"
+        "take linear layers, convolutions, increasing activations, pooling, sums, constants and "
+        "reshaping"
     )
 
 
@@ -128,6 +146,11 @@ def _of_one(
 ) -> Interval | None:
     if name in _AFFINE:
         return _affine(function, given, rest, kwargs)
+    if name in _MONOTONE:  # place by place, with a constant
+        ends = [function(end, *rest, **kwargs) for end in (given.lower, given.upper)]
+        return Interval(torch.minimum(*ends), torch.maximum(*ends))
+    if name == "leaky_relu" and kwargs.get("negative_slope", rest[0] if rest else 0) < 0:
+        return None
     if name in _INCREASING:
         low, high = (function(end, *rest, **kwargs) for end in (given.lower, given.upper))
         return Interval(low, high)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast, final
 from torch import Tensor
 
 from wellposed.errors import ArgumentError, require
-from wellposed.regularizers._adversary import Bounds
+from wellposed.regularizers._adversary import Bounds, require_within
 from wellposed.regularizers._base import Evaluated, Point
 from wellposed.regularizers._batch import BatchRegularizer
 from wellposed.regularizers._interval import Interval
@@ -35,8 +35,9 @@ class IntervalBounds(BatchRegularizer):
         bounds: Least and greatest value of an input.
 
     Raises:
-        ArgumentError: If one is outside its range; when used, at an operation whose interval is
-            not known. The interval goes through the network in eval mode.
+        ArgumentError: If one is outside its range; when used, if an input is outside the bounds,
+            or at an operation whose interval is not known. The interval goes through the network in
+            eval mode.
 
     Cost: 3F + 3B instead of F + B.
 
@@ -73,6 +74,7 @@ class IntervalBounds(BatchRegularizer):
 
     def evaluate(self, at: Point, inputs: Tensor) -> Evaluated:
         """See the class."""
+        require_within(inputs.detach(), self.bounds)
         outputs = at.model(inputs)
         low, high = self.bounds
         ends = (inputs - self.eps).clamp(low, high), (inputs + self.eps).clamp(low, high)
