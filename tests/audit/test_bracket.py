@@ -183,3 +183,8 @@ def test_refuses(changed, said):
         bracket(MODEL, *SOME, [0.1], "l3")
     with pytest.raises(UnknownNameError, match="no method is called"):
         bracket(MODEL, *SOME, [0.1], method="crwn")
+
+
+def test_labels_may_be_short_integers():
+    one = bracket(MODEL, X[:20], Y[:20].int(), [0.05], budget="fast")
+    assert one.upper == bracket(MODEL, X[:20], Y[:20], [0.05], budget="fast").upper

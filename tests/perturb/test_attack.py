@@ -152,7 +152,7 @@ def test_no_example_is_no_trouble():
     ("change", "sentence"),
     [
         ({"inputs": X * 2}, r"inputs go from .* leave their bounds, 0 to 1; give the bounds"),
-        ({"inputs": X * math.nan}, "inputs go from nan to nan"),
+        ({"inputs": X * math.nan}, "some of these are nan"),
         ({"inputs": (X * 255).byte()}, "float32 or float64, got torch.uint8"),
         ({"labels": Y[:3]}, r"labels of shape \(3,\) for 40 inputs"),
         ({"labels": torch.arange(40) % 5}, "labels go from 0 to 3 for .* 4 classes, got 0 to 4"),
@@ -171,3 +171,18 @@ def test_refuses_what_makes_no_sense(change, sentence):
     arguments = {"model": MODEL, "inputs": X, "labels": Y, "ball": Linf(0.1)} | change
     with pytest.raises(ArgumentError, match=sentence):
         PGD(steps=1)(**arguments)
+
+
+def test_bounds_that_rounding_misses_are_told_from_wrong_ones():
+    raw, mean, std = torch.rand(4, 1, 4, 4).round(), 0.1307, 0.3081
+    x, model = (raw - mean) / std, nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    with pytest.raises(ArgumentError, match="which is rounding: make the bounds as tensors"):
+        FGSM()(model, x, torch.zeros(4).long(), Linf(0.1), bounds=(-mean / std, (1 - mean) / std))
+    bounds = [(torch.tensor(end) - mean) / std for end in (0.0, 1.0)]
+    found = FGSM()(model, x, torch.zeros(4).long(), Linf(0.1), bounds=(bounds[0], bounds[1]))
+    assert found.examples.isfinite().all()
+    for wrong, said in (((1, 0), "are .least, greatest., got 1 to 0"), ((0, 1), "go from -0.42")):
+        with pytest.raises(ArgumentError, match=said):
+            FGSM()(model, x, torch.zeros(4).long(), Linf(0.1), bounds=wrong)
+    with pytest.raises(ArgumentError, match="some of these are nan"):
+        FGSM()(model, x * torch.nan, torch.zeros(4).long(), Linf(0.1))

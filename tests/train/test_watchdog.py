@@ -137,3 +137,24 @@ def test_the_best_robust_error_can_decide_which_weights_are_kept(make_problem, m
 def test_to_monitor_robustness_needs_an_adversary(make_problem):
     with pytest.raises(ArgumentError, match=r"needs an adversary, .* AdversarialTraining"):
         run(make_problem(), monitor="robust_error")
+
+
+class Overwriting(nn.Module):
+    """Standardizes what it is given in its own place."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.dense(x.sub_(0.3).div_(0.5))
+
+
+def test_a_network_that_writes_into_its_input_is_watched():
+    torch.manual_seed(0)
+    model, inputs, targets = Overwriting(), torch.rand(40, 5), torch.arange(40) % 3
+    before = inputs.clone()
+    adversary = AdversarialTraining(0.1).adversary
+    first = robust_error(model, inputs, targets, adversary)
+    assert torch.equal(inputs, before)
+    assert first == robust_error(model, inputs, targets, adversary)

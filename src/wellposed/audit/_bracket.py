@@ -83,7 +83,7 @@ def bracket(  # noqa: PLR0913 - what is attacked, within what, and how much may 
     digests = _digests(inputs, labels)
     order = torch.tensor(sorted(range(len(digests)), key=digests.__getitem__))
     order = order.to(inputs.device)
-    x, y = inputs[order], labels[order]
+    x, y = inputs[order], labels[order].long()
     ball = NORMS[norm](0.0)
     once = replace(pool, checkpoint=None)
     clean = ~FGSM()(model, x, y, ball, bounds=bounds, seed=seed, pool=once).broken

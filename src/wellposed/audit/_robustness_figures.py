@@ -1,5 +1,7 @@
 """What robustness looks like: the bracket over the radius, and counter-examples beside inputs."""
 
+from collections.abc import Iterable
+
 import torch
 
 from wellposed.audit._bracketed import Bracket
@@ -8,30 +10,42 @@ from wellposed.audit._subject import Subject
 from wellposed.data import is_picture, png
 from wellposed.problem import eval_mode
 from wellposed.runs import Curves, Mark, Picture, Pictures, Series
+from wellposed.stats import clopper_pearson
 
 _ROWS = 5
+_LEVEL = 0.95
 _LARGEST = 128
 
 
 def bracket_curves(found: Bracket) -> Curves:
-    """Proven and attacked accuracy over the radius, with the interval for the population."""
-    x = (0.0, *found.radii)
-    ends = [found.population(k) for k in range(len(found.radii))]
-    lower, upper = (found.accuracy, *found.lower), (found.accuracy, *found.upper)
+    """Proven and attacked accuracy over the radius, with the interval for the population.
+
+    They are steps, so that the bracket holds at every radius, not only where it was measured: what
+    is proven in a ball is so in all inside it, and what breaks in one breaks in all around it.
+    """
+    ends = [clopper_pearson(int(found.clean.sum()), found.n, _LEVEL)]
+    ends += [found.population(k) for k in range(len(found.radii))]
+    x = _twice((0.0, *found.radii))
+    lower, least = (_twice(v)[1:] for v in ((found.accuracy, *found.lower), [a for a, _ in ends]))
+    upper, most = (_twice(v)[:-1] for v in ((found.accuracy, *found.upper), [b for _, b in ends]))
     flag = "; a weak attack is suspected" if found.suspected else ""
     return Curves(
         "Bracket over radius",
         f"radius ({found.norm}, in the units of raw inputs)",
         "accuracy",
         (
-            Series("no counter-example found", x, upper, upper, (upper[0], *(b for _, b in ends))),
-            Series("proven", x, lower, (lower[0], *(a for a, _ in ends)), lower),
+            Series("no counter-example found", x[1:], upper, upper, most),
+            Series("proven", x[:-1], lower, least, lower),
         ),
         marks=(Mark("y", found.accuracy, "as it is"),),
         percent=True,
         note=f"Robust accuracy of these {found.n} examples lies between the lines, that of the "
-        f"population in the band, at 95 % per radius{flag}.",
+        f"population in the band, at 95 % per radius asked for{flag}.",
     )
+
+
+def _twice(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(value for value in values for _ in range(2))
 
 
 def counterexample_pictures(

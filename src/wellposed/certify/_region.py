@@ -68,8 +68,8 @@ def region(inputs: Tensor, ball: BallLike, bounds: Limits) -> Region:
     least, most = (torch.as_tensor(side, dtype=torch.float64, device="cpu") for side in bounds)
     require(
         bool(((least <= center) & (center <= most)).all()),
-        "an input lies outside the bounds; bounds=(low, high) are those of the input space of the "
-        "model, (0.0, 1.0) unless stated",
+        "an input lies outside the bounds, perhaps by rounding only; bounds=(low, high) are those "
+        "of the input space of the model, (0.0, 1.0) unless stated, made by the same arithmetic",
     )
     reach = torch.full_like(center, ball.eps)
     low = torch.nextafter(center - reach, torch.full_like(center, -torch.inf))

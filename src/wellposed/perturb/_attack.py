@@ -14,6 +14,7 @@ from wellposed.perturb._pool import Pool
 from wellposed.perturb._rows import Game, Rows
 
 _POOL = Pool()
+_ROUNDING = 1e-5  # of an input: what standardizing it may leave
 
 
 class Attack(ABC):
@@ -131,10 +132,18 @@ def _require_within(inputs: Tensor, faces: tuple[Tensor, Tensor]) -> None:
             f"{tuple(face.shape)}",
         )
     if inputs.numel():
-        fits = bool(((inputs >= low) & (inputs <= high)).all())
+        ends = f"{float(low.min()):g} to {float(high.max()):g}"
+        require(bool((low <= high).all()), f"bounds are (least, greatest), got {ends}")
+        require(not bool(inputs.isnan().any()), "inputs are numbers, and some of these are nan")
+        beyond = float(torch.maximum(low - inputs, inputs - high).max())
         least, most = (float(value) for value in inputs.aminmax())
         require(
-            fits,
-            f"inputs go from {least:g} to {most:g} and leave their bounds, {float(low.min()):g} to "
-            f"{float(high.max()):g}; give the bounds of the model's own inputs",
+            not 0 < beyond <= _ROUNDING * (1 + max(abs(least), abs(most))),
+            f"inputs leave their bounds, {ends}, by {beyond:.1e}, which is rounding: make the "
+            "bounds as tensors, by the arithmetic that the inputs went through",
+        )
+        require(
+            beyond <= 0,
+            f"inputs go from {least:g} to {most:g} and leave their bounds, {ends}; give the bounds "
+            "of the model's own inputs",
         )

@@ -66,7 +66,7 @@ class Adversary:
         with torch.enable_grad(), evaluating(model) if self.mode == "eval" else still(model):
             for _ in range(self.steps):
                 found.requires_grad_()
-                (gradient,) = torch.autograd.grad(measure(model(found)).sum(), found)
+                (gradient,) = torch.autograd.grad(measure(model(found.clone())).sum(), found)
                 moved = found.detach() + self.step * self.ball.steepest(gradient)
                 found = self._inside(moved, center)
         return found + (inputs - center) if inputs.requires_grad else found

@@ -102,5 +102,5 @@ def robust_error(
     with eval_mode(model), autocast or nullcontext():
         worst = strong.worst(model, inputs, others_ahead)
         with torch.no_grad():
-            wrong = [top_k_error(model(x).float(), targets) for x in (inputs, worst)]
+            wrong = [top_k_error(model(x.clone()).float(), targets) for x in (inputs, worst)]
     return torch.stack(wrong).amax(0).mean().item()
