@@ -13,6 +13,7 @@ from wellposed.cli._cite import cite
 from wellposed.cli._data import data
 from wellposed.cli._evaluate import evaluate
 from wellposed.cli._list import show_list
+from wellposed.cli._many_numbers import ManyNumbers
 from wellposed.cli._predict import predict
 from wellposed.cli._recipe import recipe
 from wellposed.cli._relax import relax
@@ -78,7 +79,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
 }
 for _name, (_command, _short) in COMMANDS.items():
     _text = (inspect.getdoc(_command) or "").replace("\\b", "\b")  # \b keeps line breaks
-    app.command(_name, help=_text, short_help=_short)(_command)
+    app.command(_name, cls=ManyNumbers, help=_text, short_help=_short)(_command)
 app.add_typer(data, name="data")
 
 

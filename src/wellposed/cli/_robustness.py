@@ -21,7 +21,7 @@ def robustness(
     ],
     eps: Annotated[
         list[float] | None,
-        typer.Option("--eps", metavar="RADIUS", help="In raw units; may be repeated."),
+        typer.Option("--eps", metavar="RADIUS...", help="In raw units; one or several."),
     ] = None,
     norm: Annotated[str, typer.Option(help="linf, l2 or l1.")] = "linf",
     examples: Annotated[int, typer.Option(min=1, help="How many, of the part judged.")] = 200,
@@ -76,7 +76,7 @@ def robustness(
 
     \b
     Examples:
-      wellposed robustness runs/mine --eps 0.01 --eps 0.02 --eps 0.05
+      wellposed robustness runs/mine --eps 0.01 0.02 0.05
       wellposed robustness runs/mine --eps 0.5 --norm l2 --examples 1000 --budget full
       wellposed robustness runs/mine --eps 0.02 --transfer runs/cnn --transfer runs/wide
       wellposed robustness package.module:factory --weights model.safetensors --data mnist
