@@ -155,10 +155,10 @@ def test_masked_networks_raise_a_flag_and_are_broken_all_the_same(mask):
     assert found.suspected
     assert found.attacked[0].accuracy <= honest + 0.25
     assert found.attacked[0].accuracy <= alone
-    if mask in {"quantized", "saturated"}:
+    if mask in {"cold", "quantized", "saturated"}:
         assert alone >= 0.9
     again = [part.attack for part in found.spent if part.attack.startswith("again: ")]
-    assert len(again) == 4
+    assert len(again) == 5
 
 
 def test_an_honest_network_is_not_suspected_and_what_that_took_is_counted():

@@ -27,6 +27,7 @@ def test_an_honest_network_and_a_strong_attack_raise_nothing(norm):
 
 
 RAISED = {
+    "cold": "zero_gradient",
     "loud": "blind_entropy",
     "quantized": "zero_gradient",
     "saturated": "zero_gradient",

@@ -17,6 +17,7 @@ from wellposed.perturb._attacked import Attacked
 from wellposed.perturb._ball import Ball, Bounds
 from wellposed.perturb._fgsm import FGSM
 from wellposed.perturb._masking import Suspicions, suspicions
+from wellposed.perturb._opened import Opened
 from wellposed.perturb._planted import Planted, planted
 from wellposed.perturb._pool import Pool
 from wellposed.perturb._rungs import Rung, fallback, rungs_of
@@ -105,8 +106,9 @@ def ladder(  # noqa: PLR0913 - an attack's own arguments, and the radii
     dear ones. That is a good order of priority unless the margin itself misleads, as in networks
     that mask their gradients. So `suspicions` are looked for on 32 examples that are left, where
     about half of all are; and if there is one, all that is left at any radius meets the rungs of
-    `full`, 50 steps of APGD on a copy of the model in float64, and 1000 queries of `Square`, or
-    `RandomSearch` for inputs that are no images. Where an attack has broken 98 % of the examples,
+    `full`, 50 steps of APGD on a copy of the model in float64, 50 on that copy without softmax and
+    sigmoid and with slopes of 1 for rounding, and 1000 queries of `Square`, or `RandomSearch` for
+    inputs that are no images. Where an attack has broken 98 % of the examples,
     it can see, and what few examples could say would be chance: there nothing is looked for.
 
     - `fast`: APGD for 7 steps; 20 more on the nearest 20 %; two targets of 40 steps on the nearest
@@ -259,6 +261,7 @@ class _Climb:
             return rung.attack(self.model, x, y, ball, begin=begin, **given)
         try:
             twin = copy.deepcopy(self.model).double()
+            twin = Opened(twin) if rung.opened else twin
             points = rung.attack(twin, x.double(), y, ball, begin=begin, **given)
         except Exception:  # noqa: BLE001 - a user's model may refuse float64 in any way
             return None

@@ -28,6 +28,7 @@ class Rung:
             more than 16, at most twice this share of those that are left.
         double: Whether to attack a copy of the model in float64, where fewer gradients underflow,
             and to ask the model itself about what is found. Left out if there is no such copy.
+        opened: Whether to attack that copy without its saturations: see `Opened`.
 
     Raises:
         ArgumentError: For another share.
@@ -36,6 +37,7 @@ class Rung:
     attack: Attack
     share: float = 1.0
     double: bool = False
+    opened: bool = False
 
     def __post_init__(self) -> None:
         require(0 < self.share <= 1, f"a rung needs a share in (0, 1], got {self.share}")
@@ -94,14 +96,15 @@ def rungs_of(budget: str | Sequence[Rung], ball: Ball) -> tuple[Rung, ...]:
 def fallback(ball: Ball, *, images: bool) -> tuple[Rung, ...]:
     """What meets all examples where a network seems to mask its gradients.
 
-    After "full" come steps in float64, where a saturated network may still have a slope, and a
-    search that asks for outputs alone.
+    After "full" come steps in float64, where a saturated network may still have a slope, steps on
+    the network without its saturations, and a search that asks for outputs alone.
 
     Args:
         ball: The perturbations.
         images: Whether inputs have the shape (channels, height, width).
     """
-    return (*_full(ball), Rung(APGD(50), double=True), Rung(search(1000, images=images)))
+    climbs = Rung(APGD(50), double=True), Rung(APGD(50), double=True, opened=True)
+    return (*_full(ball), *climbs, Rung(search(1000, images=images)))
 
 
 def search(queries: int, *, images: bool) -> Attack:
