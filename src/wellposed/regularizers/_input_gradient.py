@@ -48,8 +48,8 @@ class InputGradient(BatchRegularizer):
     $x + \eta$ and $D = (\ell(x + \eta + h v) - \ell(x))/h$; what $\eta$ alone does to the loss
     is 0 in the mean, to first order. In eval mode it is a fixed draw. A stronger one are `steps`.
 
-    Squared, the mean is ruled by the examples of greatest loss, which the model gets wrong or
-    nearly so. With `trim` $= \tau$ they are left to the loss, and the mean is conditional,
+    Squared, the mean is ruled by the examples of greatest loss once the gradient is small at the
+    others. With `trim` $= \tau$ they are left to the loss, and the mean is conditional,
 
     $$R = \tfrac{\lambda}{2}\, \mathbb{E}\left[\|g\|_q^2 \mid \ell \le \ell_{1 - \tau}\right],$$
 
