@@ -230,6 +230,9 @@ def test_nothing_to_certify(traced, ball):
         ({"method": "magic"}, "no method is called 'magic'; known are auto, ibp"),
         ({"labels": torch.tensor([0])}, "labels of shape \\(1,\\) for 2 examples"),
         ({"labels": torch.tensor([0, 3])}, "classes from 0 to 2"),
+        pytest.param(
+            {"labels": torch.tensor([0.0, 1.7])}, "whole numbers", marks=pytest.mark.wrong_types
+        ),
         ({"inputs": torch.rand(2, 2, 6, 5)}, "traced for inputs of shape \\(2, 6, 6\\)"),
         ({"inputs": torch.rand(2, 2, 6, 6) + 1}, "outside the bounds"),
         ({"inputs": torch.rand(2, 2, 6, 6).double()}, "give inputs of that type"),

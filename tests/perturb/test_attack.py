@@ -155,6 +155,7 @@ def test_no_example_is_no_trouble():
         ({"inputs": X * math.nan}, "some of these are nan"),
         ({"inputs": (X * 255).byte()}, "float32 or float64, got torch.uint8"),
         ({"labels": Y[:3]}, r"labels of shape \(3,\) for 40 inputs"),
+        pytest.param({"labels": torch.zeros(40)}, "whole numbers", marks=pytest.mark.wrong_types),
         ({"labels": torch.arange(40) % 5}, "labels go from 0 to 3 for .* 4 classes, got 0 to 4"),
         ({"labels": torch.arange(40) % 3 - 1}, "got -1 to 1"),
         (

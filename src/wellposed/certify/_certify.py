@@ -164,5 +164,9 @@ def _require(graph: Graph, inputs: Tensor, labels: Tensor, method: str) -> None:
         f"the network computes in {graph.dtype}, and a certificate is for what it computes: give "
         f"inputs of that type, found {inputs.dtype}",
     )
+    require(
+        not labels.is_floating_point(),
+        f"labels are whole numbers, found {labels.dtype}; convert them by .long()",
+    )
     inside = ((labels >= 0) & (labels < graph.classes)).all()
     require(inside, f"labels are classes from 0 to {graph.classes - 1}")

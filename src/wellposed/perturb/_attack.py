@@ -115,6 +115,10 @@ def _require_inputs(inputs: Tensor, labels: Tensor) -> None:
         ".float(), bytes by inputs / 255",
     )
     require(
+        not labels.is_floating_point(),
+        f"labels of an attack are whole numbers, got {labels.dtype}; convert them by .long()",
+    )
+    require(
         labels.shape == inputs.shape[:1],
         f"an attack needs one label per input, got labels of shape {tuple(labels.shape)} for "
         f"{len(inputs)} inputs",
