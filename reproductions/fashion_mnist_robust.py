@@ -49,8 +49,8 @@ FIRST = (
 )
 ARMS = {
     "robust": ("fashion-mnist-robust", [], 0.1, (0,)),
-    "input gradient": ("fashion-mnist-input-gradient", [], 0.05, (0, 1, 2)),
-    "plain": ("fashion-mnist-input-gradient", [PLAIN], 0.05, (0, 1, 2)),
+    "input gradient": ("fashion-mnist-input-gradient", [], 0.05, (0, 1, 2, 3, 4)),
+    "plain": ("fashion-mnist-input-gradient", [PLAIN], 0.05, (0, 1, 2, 3, 4)),
     "first input gradient": ("fashion-mnist-input-gradient", [EIGHT, FIRST], 0.05, (0, 1, 2)),
     "first plain": ("fashion-mnist-input-gradient", [EIGHT, PLAIN], 0.05, (0, 1, 2)),
 }
