@@ -1,8 +1,10 @@
-"""What all tests share: hypothesis profiles, and marks that may be required instead of skipped."""
+"""What all tests share: profiles, seeds, and marks that may be required instead of skipped."""
 
 import os
+import random
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -41,10 +43,28 @@ NEEDS = {
 }
 
 
+def pytest_configure(config):
+    config.option.randomly_reset_seed = False  # orders differ from run to run, numbers do not
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call():
+    _reseed()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
+    _reseed()
     for mark, (possible, reason, _) in NEEDS.items():
         if item.get_closest_marker(mark) and not possible:
             pytest.skip(reason)
+
+
+def _reseed():
+    """The same numbers for a test, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - for who draws from the global one
+    torch.manual_seed(0)
 
 
 @pytest.hookimpl(wrapper=True)
