@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Tensor
 
 from wellposed.errors import require
 from wellposed.perturb._apgd import begin_climb, checkpoint_gaps, climb, climb_length
 from wellposed.perturb._attack import Attack
 from wellposed.perturb._ball import Ball
-from wellposed.perturb._objective import DLR, Margin, margin
+from wellposed.perturb._objective import DLR, Margin
 from wellposed.perturb._rows import Rows
 
 _BEHIND = 1.5  # times the least margin so far: a climb that is farther out seldom breaks anything
@@ -71,14 +70,9 @@ class TargetedAPGD(Attack):
         state, racing = rows.state, self.race and rows.game.ball.norm != "l1"
         four = rows.clean.shape[1] >= 4
         objective = DLR(state["target"]) if four else Margin(state["target"])
-
-        def watched(logits: Tensor, labels: Tensor) -> Tensor:
-            here = margin(logits.detach(), labels).to(state["nearest"])
-            state["nearest"] = torch.minimum(state["nearest"], here)
-            return objective(logits, labels)
-
-        climb(rows, self.steps, watched if racing else objective)
+        climb(rows, self.steps, objective)
         if racing:
+            state["nearest"] = torch.minimum(state["nearest"], rows.seen.to(state["nearest"]))
             first = max(checkpoint_gaps(self.steps))  # the gaps shrink, so that it ends the longest
             behind = (rows.clock == first) & (state["nearest"] > _BEHIND * state["known"])
             rows.columns["clock"] = torch.where(behind, rows.game.length - 1, rows.clock)

@@ -72,6 +72,7 @@ class Rows:
         self.game = game
         self.columns = columns
         self.state: dict[str, Tensor] = {} if state is None else state
+        self.seen = torch.empty(0)  # margins of the points that were asked about last
         self._draws = 0
         self._room: Room | None = None
 
@@ -285,7 +286,7 @@ class Rows:
 
     def _watch(self, x: Tensor, logits: Tensor) -> None:
         """Keep the points that are better than what is kept, and confirm those that break."""
-        margins = margin(logits, self.labels)
+        self.seen = margins = margin(logits, self.labels)
         breaks, nearer = is_broken(margins), ~self.broken
         if self.game.smallest:
             nearer = self.game.ball.distance(x, self.center) < self.size
