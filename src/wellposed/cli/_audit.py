@@ -130,9 +130,12 @@ def examined(
     before = found_before(folder)
     if said := put_aside(folder, before, made.describe(), made.seed):
         console.line(said)
-    asked = (agenda.budget, made.seed)
-    goes_on = resume and before is not None and not before.complete
-    goes_on = goes_on and before is not None and (before.budget, before.seed) == asked
+    goes_on = (
+        resume
+        and before is not None
+        and not before.complete
+        and (before.budget, before.seed) == (agenda.budget, made.seed)
+    )
 
     def keep(audit: "Audit") -> None:
         beside(before, audit, goes_on=goes_on).write(folder)
